@@ -1,0 +1,1 @@
+"""Closes a generation that has nothing open any more, and notifies."""

@@ -1,0 +1,68 @@
+"""Closing a generation: the final status, then at least one notification, then the record of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from shared.contracts.notifications import notification, notification_attributes
+from shared.store.dynamodb import RefusedError
+from shared.store.ledgers import LedgerStore, refused_ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shared.clock import Clock
+    from shared.jobs.ledger import Ledger
+    from shared.store.items import ItemStore
+
+__all__ = ["ACTOR", "Finalizer", "Topic"]
+
+ACTOR: Final = "finalizer"
+
+
+class Topic(Protocol):
+    """Where notifications go."""
+
+    def publish(self, body: str, attributes: Mapping[str, str]) -> None:
+        """Publish ``body``; ``attributes`` are for filter policies."""
+        ...
+
+
+@dataclass(frozen=True)
+class Finalizer:
+    """Closes jobs. Every step may be repeated: a replay finds what was done and does the rest."""
+
+    ledgers: LedgerStore
+    items: ItemStore
+    topic: Topic
+    clock: Clock
+
+    def close(self, image: Ledger) -> str:
+        """End the generation that ``image`` shows with nothing open, and notify. What was done, for the log.
+
+        ``image`` may be old: a later generation may run, or the work be done already. Conditions tell.
+        """
+        try:
+            ledger = self.ledgers.finalize(image, now=self.clock.now(), actor=ACTOR)
+        except RefusedError as refused:
+            now = refused_ledger(refused)
+            if now is None:
+                return "the job is gone"
+            if now.generation != image.generation or not now.final:
+                return "the image is old"
+            ledger = now
+        return self.notify(ledger)
+
+    def notify(self, ledger: Ledger) -> str:
+        """Tell that a final ``ledger`` has ended, unless that was told; then record it."""
+        if ledger.notified_generation >= ledger.generation:
+            return "told before"
+        body = notification(ledger, created_by=self.items.require_spec(ledger.job_id).created_by)
+        self.topic.publish(json.dumps(body), notification_attributes(ledger))
+        try:
+            self.ledgers.notified(ledger, actor=ACTOR)
+        except RefusedError:
+            return "told twice: another finalizer told it too"
+        return f"{ledger.status}, told"

@@ -1,0 +1,89 @@
+"""The finalizer's entry: changes of ledgers with nothing open."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+
+from functions.finalizer.finalize import Finalizer
+from functions.finalizer.settings import FinalizerSettings
+from shared import environment
+from shared.clock import SystemClock
+from shared.store.attributes import from_attributes
+from shared.store.dynamodb import DynamoTable
+from shared.store.items import ItemStore
+from shared.store.ledger_rows import ledger_from_row
+from shared.store.ledgers import LedgerStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+    from mypy_boto3_sns.client import SNSClient
+
+__all__ = ["handler"]
+
+logger = Logger(service="finalizer")
+
+
+@dataclass(frozen=True)
+class SnsTopic:
+    """The topic of finished jobs."""
+
+    client: SNSClient
+    arn: str
+
+    @classmethod
+    def from_env(cls, arn: str) -> Self:
+        """The topic ``arn`` in the environment's account and region."""
+        retries = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
+        return cls(boto3.client("sns", config=retries), arn)
+
+    def publish(self, body: str, attributes: Mapping[str, str]) -> None:
+        """Publish ``body``."""
+        self.client.publish(
+            TopicArn=self.arn,
+            Message=body,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+            },
+        )
+
+
+@cache
+def finalizer() -> Finalizer:
+    """The finalizer that the environment describes; made at the first event."""
+    settings = environment.read(FinalizerSettings, os.environ)
+    table = DynamoTable.from_env(settings.table_name)
+    return Finalizer(LedgerStore(table), ItemStore(table), SnsTopic.from_env(settings.topic_arn), SystemClock())
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
+    """Close the jobs whose ledgers the records show.
+
+    Args:
+        event: of a DynamoDB stream, filtered by :data:`~functions.finalizer.settings.STREAM_FILTERS`.
+        context: of Lambda.
+
+    Returns:
+        The first record that could not be handled, as a partial batch response: the stream comes back to it.
+    """
+    logger.set_correlation_id(context.aws_request_id)
+    for record in event["Records"]:
+        sequence_number = record["dynamodb"]["SequenceNumber"]
+        try:
+            image = ledger_from_row(from_attributes(record["dynamodb"]["NewImage"]))
+            done = finalizer().close(image)
+        except Exception:
+            # The outermost edge: whatever it was, the stream must come back to exactly this record, and the log tells
+            # the trace id that the correlation id is.
+            logger.exception("a job could not be closed", code="internal_error", sequence_number=sequence_number)
+            return {"batchItemFailures": [{"itemIdentifier": sequence_number}]}
+        logger.info(done, job=image.job_id, generation=image.generation)
+    return {"batchItemFailures": []}

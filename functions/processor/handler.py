@@ -1,0 +1,104 @@
+"""The processor's entry: one message of the queue, or one invocation by process-next."""
+
+from __future__ import annotations
+
+import os
+import random
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+
+from functions.processor.claiming import Claimer
+from functions.processor.dispositions import Disposition, Keep
+from functions.processor.process import Delivery, Processor
+from functions.processor.settings import ProcessorSettings
+from functions.processor.settling import Settler
+from functions.processor.writing import Writer
+from shared import environment
+from shared.clock import SystemClock
+from shared.contracts.messages import LaneMessage, MalformedMessageError
+from shared.generation.client import ClaudeClient
+from shared.queue.dispatch import WorkQueue
+from shared.store.dynamodb import DynamoTable
+from shared.store.items import ItemStore
+from shared.store.ledgers import LedgerStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+__all__ = ["handler"]
+
+logger = Logger(service="processor")
+
+
+@cache
+def processor() -> Processor:
+    """The processor that the environment describes; made at the first event."""
+    settings = environment.read(ProcessorSettings, os.environ)
+    table = DynamoTable.from_env(settings.table_name)
+    clock = SystemClock()
+    items = ItemStore(table)
+    claimer = Claimer(LedgerStore(table), items, clock)
+    return Processor(
+        settler=Settler(claimer, clock, random.random),
+        items=items,
+        queue=WorkQueue.from_env(settings.queue_url),
+        writer=Writer(ClaudeClient.from_settings(settings)),
+        clock=clock,
+        logger=logger,
+    )
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Advance a lane by one item.
+
+    Args:
+        event: of SQS with one record, or a lane message itself.
+        context: of Lambda.
+
+    Returns:
+        The messages to keep, as a partial batch response; for an invocation, what became of it.
+    """
+    logger.set_correlation_id(context.aws_request_id)
+    try:
+        if "Records" not in event:
+            return {"disposition": _log(_advance(LaneMessage.from_dict(event), None, context)).reason}
+        kept = [record["messageId"] for record in event["Records"] if not _consume(record, context)]
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in kept]}
+    finally:
+        logger.remove_keys(["job", "position", "generation", "attempt"])
+
+
+def _consume(record: Mapping[str, Any], context: LambdaContext) -> bool:
+    """Handle one delivery; whether it is acknowledged."""
+    try:
+        message = LaneMessage.from_json(record["body"])
+    except MalformedMessageError as error:
+        # Kept, it would come back until it is a dead letter; nothing of ours wrote it, and nothing waits for it.
+        logger.warning("a message that is none of ours was dropped", message_id=record["messageId"], exc_info=error)
+        return True
+    delivery = Delivery(
+        receipt=record["receiptHandle"],
+        message_id=record["messageId"],
+        receive_count=int(record["attributes"]["ApproximateReceiveCount"]),
+    )
+    disposition = _log(_advance(message, delivery, context))
+    return processor().finish(message, delivery, disposition)
+
+
+def _advance(message: LaneMessage, delivery: Delivery | None, context: LambdaContext) -> Disposition:
+    return processor().advance(
+        message,
+        delivery=delivery,
+        trace_id=context.aws_request_id,
+        seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
+    )
+
+
+def _log(disposition: Disposition) -> Disposition:
+    kept = disposition.seconds if isinstance(disposition, Keep) else None
+    logger.info(disposition.reason, kept_seconds=kept)
+    return disposition

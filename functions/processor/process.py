@@ -1,0 +1,166 @@
+"""One item an invocation: claim, read, generate, settle.
+
+Between two of these anything may happen, the process's death included; what each write demands of the ledger is what
+keeps the outcome single. Nothing here raises for a failed item: an exception would block the lane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from functions.processor.claiming import Held
+from functions.processor.dispositions import Acknowledge, Disposition, Keep
+from functions.processor.settling import Turn
+from shared.errors import (
+    CorruptRowError,
+    ErrorCode,
+    ItemError,
+    QueueUnavailableError,
+    StoreUnavailableError,
+    item_error,
+)
+from shared.jobs.lanes import position_of
+from shared.queue.queues import CALL_ENDS_BEFORE_LEASE_SECONDS, NOTICE_DEATH_SECONDS, WORK_QUEUE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aws_lambda_powertools import Logger
+
+    from functions.processor.settling import Settler
+    from functions.processor.writing import Writer
+    from shared.clock import Clock
+    from shared.contracts.messages import LaneMessage
+    from shared.generation.client import Generation
+    from shared.queue.dispatch import WorkQueue
+    from shared.store.items import ItemStore
+
+__all__ = ["Delivery", "Processor"]
+
+_RETRY_SECONDS: Final = 5.0
+"""How long a message waits when the table or a row made us give up before a claim."""
+_RECEIVES_LEFT: Final = 2
+"""A message is replaced before it counts as dead: waiting is not failing (rule 11)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a message came: absent for an invocation by process-next."""
+
+    receipt: str
+    message_id: str
+    receive_count: int
+
+
+@dataclass(frozen=True)
+class Processor:
+    """Advances lanes. Collaborators are passed in; nothing of a job is kept between calls."""
+
+    settler: Settler
+    items: ItemStore
+    queue: WorkQueue
+    writer: Writer
+    clock: Clock
+    logger: Logger
+
+    def advance(
+        self, message: LaneMessage, *, delivery: Delivery | None, trace_id: str, seconds_left: Callable[[], float]
+    ) -> Disposition:
+        """Do what ``message`` asks, as far as the ledger allows.
+
+        Args:
+            message: which lane.
+            delivery: the queue's delivery, if it came through the queue.
+            trace_id: leads from a failed item to this invocation's logs.
+            seconds_left: what the function's time-out leaves.
+        """
+        try:
+            held = self.settler.claimer.acquire(message)
+        except StoreUnavailableError as error:
+            self.logger.warning("the claim got no answer", exc_info=error)
+            return Keep(_RETRY_SECONDS, "the table did not answer")
+        if not isinstance(held, Held):
+            return held
+        if delivery is not None:
+            self._watch_over(delivery, held)
+        try:
+            return self._work(message, held, trace_id, seconds_left)
+        except (StoreUnavailableError, CorruptRowError) as error:
+            # Whether the last write happened is unknown, or the row cannot be read. The lease ends by itself; then
+            # the lane is taken over, or has moved on.
+            self.logger.exception("the turn ended without an answer", exc_info=error)
+            return Keep(self._until_noticed(held), "the turn ended without an answer")
+
+    def finish(self, message: LaneMessage, delivery: Delivery, disposition: Disposition) -> bool:
+        """Carry ``disposition`` out; whether the message is acknowledged."""
+        if isinstance(disposition, Acknowledge):
+            return True
+        try:
+            if delivery.receive_count >= (WORK_QUEUE.max_receive_count or 0) - _RECEIVES_LEFT:
+                self.queue.replace(message, nonce=self.settler.claimer.token())
+                return True
+            self.queue.keep(delivery.receipt, seconds=disposition.seconds)
+        except QueueUnavailableError as error:
+            self.logger.warning("the message keeps the queue's visibility", exc_info=error)
+        return False
+
+    def _watch_over(self, delivery: Delivery, held: Held) -> None:
+        """Let the message come back soon after the lease, so that a death from now on is noticed then (rule 17)."""
+        try:
+            self.queue.keep(delivery.receipt, seconds=self._until_noticed(held))
+        except QueueUnavailableError as error:
+            self.logger.warning("a death would be noticed late: visibility not set", exc_info=error)
+
+    def _until_noticed(self, held: Held) -> float:
+        left = (held.lease.expires_at - self.clock.now()).total_seconds()
+        return max(0.0, left) + NOTICE_DEATH_SECONDS
+
+    def _work(self, message: LaneMessage, held: Held, trace_id: str, seconds_left: Callable[[], float]) -> Disposition:
+        turn = self._turn(message, held, trace_id)
+        self.logger.append_keys(
+            job=message.job,
+            position=turn.item.position,
+            generation=turn.generation,
+            attempt=len(held.lane.attempts) + 1,
+        )
+        if len(held.lane.attempts) >= turn.spec.options.max_attempts:
+            return self.settler.used_up(turn)
+        try:
+            generation = self._generate(turn, seconds_left)
+        except ItemError as error:
+            self.logger.warning("the call failed", code=error.code, exc_info=error)
+            return self.settler.met(turn, error)
+        return self.settler.completed(turn, generation)
+
+    def _turn(self, message: LaneMessage, held: Held, trace_id: str) -> Turn:
+        """Read what the claim made ours. The position comes from the claim's own answer."""
+        ledger, index = held.ledger, held.lane.next
+        if ledger.generation == 1:
+            position = position_of(held.lane_number, len(ledger.lanes), index)
+        else:
+            position = self.items.lane_positions(message.job, ledger.generation, held.lane_number)[index]
+        item, spec = self.items.read_with_spec(message.job, position)
+        if item is None or spec is None:
+            raise CorruptRowError(f"the job {message.job} lacks its spec or its item {position}")
+        return Turn(message=message, held=held, spec=spec, item=item, trace_id=trace_id)
+
+    def _generate(self, turn: Turn, seconds_left: Callable[[], float]) -> Generation:
+        """Call Claude, so that there is time to settle within the lease and within the function's time-out."""
+        lease = (turn.held.lease.expires_at - self.clock.now()).total_seconds()
+        timeout = min(
+            float(turn.spec.options.item_timeout_seconds),
+            lease - CALL_ENDS_BEFORE_LEASE_SECONDS,
+            seconds_left() - CALL_ENDS_BEFORE_LEASE_SECONDS,
+        )
+        if timeout <= 0:
+            raise item_error(ErrorCode.TIMEOUT, "no time was left for the call")
+        try:
+            return self.writer.write(turn.spec, turn.item, generation=turn.generation, timeout_seconds=timeout)
+        except ItemError:
+            raise
+        except Exception as error:
+            # The outermost edge of an item: whatever a kind or the client did not foresee fails this item, with a
+            # code and a trace id, and never the lane.
+            self.logger.exception("an item met a fault of ours")
+            raise item_error(ErrorCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,23 @@
+"""Every limit, once. The api enforces them, ``GET /v1/limits`` shows them, configuration replaces them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.jobs.ledger import MAX_LANES
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Sizes in bytes, rates per user and project."""
+
+    min_items_per_job: int = 1
+    max_items_per_job: int = 1_000
+    bytes_per_item: int = 16 * 1024
+    bytes_per_request: int = 4 * 1024 * 1024
+    concurrency_max: int = MAX_LANES
+    jobs_per_hour: int = 60
+    active_jobs: int = 20
+    bulk_cancel_max: int = 100

@@ -1,0 +1,1 @@
+"""Kinds, prompts, prices, and the Claude client."""

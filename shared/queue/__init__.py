@@ -1,0 +1,1 @@
+"""SQS: the queues, and dispatch to the lanes of a job."""

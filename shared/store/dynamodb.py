@@ -1,0 +1,251 @@
+"""The low-level client, and the only place that decides which of its errors are worth another try."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
+
+from shared.clock import Clock, SystemClock
+from shared.errors import StoreUnavailableError, TransitionRefusedError
+from shared.store.attributes import Row, attributes, from_attributes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+    from shared.store.expressions import Change, Check, Insert
+    from shared.store.keys import Key
+
+__all__ = ["DynamoTable", "RefusedError", "TokenReusedError"]
+
+_PASSING: Final = frozenset(
+    {
+        "InternalServerError",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "ThrottlingException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+"""Errors that changed nothing, or that the same bytes may safely meet again."""
+_PASSING_REASONS: Final = frozenset({"None", "TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"})
+_CUT: Final = (BotoConnectionError, HTTPClientError)
+_SERVER_FAULT: Final = 500
+_TRIES: Final = 8
+_CLIENT_CONFIG: Final = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+
+
+class RefusedError(TransitionRefusedError):
+    """A condition did not hold. ``rows`` are the rows as they stood, one a member of the transaction."""
+
+    def __init__(self, what: str, rows: Sequence[Row | None]) -> None:
+        super().__init__(what, "the row's condition did not hold")
+        self.rows = tuple(rows)
+
+    @property
+    def row(self) -> Row | None:
+        """The first row that was told: of a single write, the row itself."""
+        return next((row for row in self.rows if row is not None), None)
+
+
+class TokenReusedError(TransitionRefusedError):
+    """The transaction's token was used for other bytes: an earlier try of it went through."""
+
+
+@dataclass(frozen=True)
+class DynamoTable:
+    """The table: reads, conditional writes and transactions of plain rows.
+
+    Every method raises :class:`~shared.errors.StoreUnavailableError` when DynamoDB throttles, conflicts or cannot be
+    reached for longer than a few seconds; a write that raises it may or may not have happened.
+    """
+
+    client: DynamoDBClient
+    name: str
+    clock: Clock = field(default_factory=SystemClock)
+    jitter: Callable[[], float] = random.random
+
+    @classmethod
+    def from_env(cls, name: str) -> Self:
+        """The table ``name`` in the environment's account and region."""
+        return cls(client=boto3.client("dynamodb", config=_CLIENT_CONFIG), name=name)
+
+    def get(self, key: Key, *, consistent: bool = False) -> Row | None:
+        """One row."""
+        answer = self._call(
+            lambda: self.client.get_item(TableName=self.name, Key=attributes(key), ConsistentRead=consistent)
+        )
+        return from_attributes(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, keys: Sequence[Key], *, consistent: bool = False) -> list[Row | None]:
+        """Up to 100 rows in the order of ``keys``, in one call as long as DynamoDB answers whole."""
+        wanted = [attributes(key) for key in keys]
+        found: dict[tuple[str, str], Row] = {}
+        for attempt in range(1, _TRIES + 1):
+            request: Any = {self.name: {"Keys": wanted, "ConsistentRead": consistent}}
+            answer = self._call(partial(self.client.batch_get_item, RequestItems=request))
+            for item in answer["Responses"].get(self.name, ()):
+                row = from_attributes(item)
+                found[row["pk"], row["sk"]] = row
+            rest = answer.get("UnprocessedKeys", {}).get(self.name)
+            if not rest:
+                return [found.get((key["pk"], key["sk"])) for key in keys]
+            wanted = rest["Keys"]
+            self._wait(attempt)
+        raise StoreUnavailableError(f"DynamoDB left rows unread {_TRIES} times")
+
+    def update(self, what: str, change: Change) -> Row:
+        """Write ``change``; the row as it then stands.
+
+        Raises:
+            RefusedError: the condition did not hold.
+        """
+        request = change.request(self.name)
+        try:
+            answer = self._call(
+                lambda: self.client.update_item(
+                    **request, ReturnValues="ALL_NEW", ReturnValuesOnConditionCheckFailure="ALL_OLD"
+                )
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            old: Any = error.response.get("Item")
+            raise RefusedError(what, [from_attributes(old) if old else None]) from error
+        return from_attributes(answer["Attributes"])
+
+    def transact(self, what: str, members: Sequence[Change | Check | Insert], *, token: str | None = None) -> None:
+        """Write all ``members`` or none, with the same bytes at every try.
+
+        Args:
+            what: the transition, for the error.
+            members: at most 100, each of another row.
+            token: ``ClientRequestToken``: for ten minutes a repeat of the same bytes succeeds without effect.
+
+        Raises:
+            RefusedError: a condition did not hold.
+            TokenReusedError: an earlier try with this token went through with other bytes.
+        """
+        request: dict[str, Any] = {"TransactItems": [member.member(self.name) for member in members]}
+        if token is not None:
+            request["ClientRequestToken"] = token
+        try:
+            self._call(partial(self.client.transact_write_items, **request))
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "IdempotentParameterMismatchException":
+                raise TokenReusedError(what, "an earlier try with this token went through") from error
+            if code != "TransactionCanceledException":
+                raise
+            reasons: Any = error.response.get("CancellationReasons", ())
+            rows = [from_attributes(reason["Item"]) if reason.get("Item") else None for reason in reasons]
+            raise RefusedError(what, rows) from error
+
+    def query(
+        self,
+        partition: str,
+        *,
+        prefix: str = "",
+        start: Key | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+        consistent: bool = False,
+        index: str | None = None,
+        projection: Sequence[str] = (),
+        where: tuple[str, str] | None = None,
+    ) -> Iterator[Row]:
+        """The rows of a partition in key order, read page by page as they are asked for.
+
+        Args:
+            partition: the partition key.
+            prefix: of the sort key.
+            start: begin behind the row with these keys (those of the index too).
+            limit: at most so many rows are evaluated a page (filtered ones included).
+            newest_first: descending.
+            consistent: strongly consistent; not for an index.
+            index: the name of an index whose partition key is named like it.
+            projection: attributes to return; all by default.
+            where: an attribute and the value it must have.
+        """
+        request = self._query_request(partition, prefix, index, projection, where)
+        request |= {"ScanIndexForward": not newest_first}
+        if consistent:
+            request["ConsistentRead"] = True
+        if limit is not None:
+            request["Limit"] = limit
+        if start is not None:
+            request["ExclusiveStartKey"] = attributes(start)
+        while True:
+            page = self._call(partial(self.client.query, **request))
+            yield from map(from_attributes, page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _query_request(
+        self,
+        partition: str,
+        prefix: str,
+        index: str | None,
+        projection: Sequence[str],
+        where: tuple[str, str] | None,
+    ) -> dict[str, Any]:
+        names = {"#pk": index or "pk"}
+        values: Row = {":pk": partition}
+        request: dict[str, Any] = {"TableName": self.name, "KeyConditionExpression": "#pk = :pk"}
+        if prefix:
+            names["#sk"], values[":prefix"] = "sk", prefix
+            request["KeyConditionExpression"] += " AND begins_with(#sk, :prefix)"
+        if index is not None:
+            request["IndexName"] = index
+        if projection:
+            names |= {f"#p{number}": name for number, name in enumerate(projection)}
+            request["ProjectionExpression"] = ", ".join(f"#p{number}" for number in range(len(projection)))
+        if where is not None:
+            names["#where"], values[":where"] = where
+            request["FilterExpression"] = "#where = :where"
+        return request | {
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": attributes(values),
+        }
+
+    def _call(self, call: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """``call``, repeated with full jitter for about four seconds as long as its error is a passing one."""
+        for attempt in range(1, _TRIES):
+            try:
+                return call()
+            except _CUT:
+                pass
+            except ClientError as error:
+                if not _passing(error):
+                    raise
+            self._wait(attempt)
+        try:
+            return call()
+        except _CUT as error:
+            raise StoreUnavailableError(f"DynamoDB cannot be reached: {error}") from error
+        except ClientError as error:
+            if not _passing(error):
+                raise
+            raise StoreUnavailableError(f"DynamoDB refused {_TRIES} times: {error}") from error
+
+    def _wait(self, attempt: int) -> None:
+        self.clock.sleep(self.jitter() * min(1.0, 0.025 * 2**attempt))
+
+
+def _passing(error: ClientError) -> bool:
+    code = error.response["Error"]["Code"]
+    if code == "TransactionCanceledException":
+        reasons: Any = error.response.get("CancellationReasons", ())
+        return bool(reasons) and all(reason.get("Code", "None") in _PASSING_REASONS for reason in reasons)
+    return code in _PASSING or error.response["ResponseMetadata"]["HTTPStatusCode"] >= _SERVER_FAULT

@@ -1,0 +1,167 @@
+"""Creating a job: all its rows commit together, or the job stays invisible until they all stand.
+
+A small job is one transaction. A larger one is written in chunks under ``intake``; each chunk's transaction checks
+that the ledger is still in intake and still this writer's, so that a writer that was thought dead cannot add to, or
+overwrite, what another has taken over and sealed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from shared.clock import from_iso, to_iso
+from shared.jobs.ids import new_token
+from shared.jobs.statuses import JobStatus
+from shared.store.dynamodb import DynamoTable, RefusedError
+from shared.store.expressions import Change, Check, Insert
+from shared.store.item_rows import NewItem, new_item_row
+from shared.store.keys import idempotency_key, ledger_key
+from shared.store.ledger_rows import ledger_from_row, ledger_row
+from shared.store.ledgers import LedgerStore
+from shared.store.spec_rows import spec_row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from shared.jobs.ledger import Ledger
+    from shared.jobs.spec import JobSpec
+
+__all__ = ["IdempotencyRecord", "IntakeStore", "NewJob", "Replay"]
+
+_MEMBERS: Final = 100
+"""What one transaction may hold."""
+_HEAD: Final = 3
+"""Ledger, spec and idempotency row, in the first transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyRecord:
+    """What an Idempotency-Key was used for.
+
+    ``fingerprint`` tells one body from another; ``answer`` is the first answer's body, to be replayed.
+    """
+
+    key: str
+    fingerprint: str
+    job_id: str
+    answer: bytes
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be created; ``ledger`` as it will stand when all rows do (status queued)."""
+
+    ledger: Ledger
+    spec: JobSpec
+    items: Sequence[NewItem]
+    idempotency: IdempotencyRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The key was used before: by which record, and how far that job is (None: it was deleted since)."""
+
+    record: IdempotencyRecord
+    ledger: Ledger | None
+
+
+@dataclass(frozen=True)
+class IntakeStore:
+    """Writes new jobs."""
+
+    table: DynamoTable
+
+    def create(self, job: NewJob, *, now: datetime) -> Ledger | Replay:
+        """Write ``job`` whole, or say whose idempotency key it carries.
+
+        A crash at any point leaves either nothing, or a job in intake that nobody sees and that the same key, or the
+        sweeper, can pick up after ``check_at``.
+        """
+        first = _MEMBERS - _HEAD
+        whole = len(job.items) <= first
+        token = new_token()
+        ledger = job.ledger if whole else job.ledger.evolve(status=JobStatus.INTAKE, intake_token=token)
+        members = [Insert(ledger_row(ledger)), Insert(spec_row(job.spec)), *self._idempotency(job, now)]
+        members += [Insert(new_item_row(job.ledger.job_id, item)) for item in job.items[:first]]
+        try:
+            self.table.transact("create", members)
+        except RefusedError:
+            replay = self.find(job, now=now)
+            if replay is None:
+                raise
+            return replay
+        if whole:
+            return ledger
+        return self._fill(ledger, job.items[first:], token)
+
+    def resume(self, job: NewJob, stale: Ledger, *, now: datetime, check_at: datetime) -> Ledger:
+        """Finish the intake of ``stale``, whose writer died; ``job`` is the same request, made again.
+
+        Raises:
+            RefusedError: the writer is not dead yet, or another was faster.
+        """
+        token = new_token()
+        row = self.table.update(
+            "resume_intake",
+            Change(
+                key=ledger_key(stale.project_id, stale.job_id),
+                condition="status = :intake AND intake_token = :old AND check_at < :now",
+                sets=("intake_token = :token", "check_at = :check_at"),
+                values={
+                    "intake": JobStatus.INTAKE.value,
+                    "old": stale.intake_token,
+                    "now": to_iso(now),
+                    "token": token,
+                    "check_at": to_iso(check_at),
+                },
+            ),
+        )
+        return self._fill(ledger_from_row(row), job.items, token)
+
+    def find(self, job: NewJob, *, now: datetime) -> Replay | None:
+        """What the job's idempotency key was used for, if it was and still counts."""
+        if job.idempotency is None:
+            return None
+        row = self.table.get(idempotency_key(job.ledger.project_id, job.idempotency.key), consistent=True)
+        if row is None or row["expires_at"] <= to_iso(now):
+            return None
+        record = IdempotencyRecord(
+            key=job.idempotency.key,
+            fingerprint=row["fingerprint"],
+            job_id=row["job"],
+            answer=row["answer"],
+            expires_at=from_iso(row["expires_at"]),
+        )
+        ledger = LedgerStore(self.table).read(job.ledger.project_id, record.job_id)
+        return Replay(record, ledger)
+
+    def _idempotency(self, job: NewJob, now: datetime) -> list[Insert]:
+        record = job.idempotency
+        if record is None:
+            return []
+        row = {
+            **idempotency_key(job.ledger.project_id, record.key),
+            "fingerprint": record.fingerprint,
+            "job": record.job_id,
+            "answer": record.answer,
+            "expires_at": to_iso(record.expires_at),
+            "expires": int(record.expires_at.timestamp()),
+        }
+        # Time to live deletes late, so the condition compares the time itself.
+        return [Insert(row, "attribute_not_exists(pk) OR expires_at <= :now", {"now": to_iso(now)})]
+
+    def _fill(self, ledger: Ledger, items: Sequence[NewItem], token: str) -> Ledger:
+        """Write the chunks and seal. Items are written unconditionally: the check fences them."""
+        mine = Check(
+            ledger_key(ledger.project_id, ledger.job_id),
+            "status = :intake AND intake_token = :token",
+            {"intake": JobStatus.INTAKE.value, "token": token},
+        )
+        chunk = _MEMBERS - 1
+        for start in range(0, len(items), chunk):
+            rows = [Insert(new_item_row(ledger.job_id, item), "") for item in items[start : start + chunk]]
+            self.table.transact("intake", [mine, *rows])
+        return LedgerStore(self.table).seal(ledger, token=token, actor=ledger.actor)

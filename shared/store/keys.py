@@ -1,0 +1,120 @@
+"""The keys of the one table. Ids lose their prefix in a key: the place tells the kind, and every byte is paid."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shared.jobs.ids import JOB, PROJECT, ulid_of
+
+__all__ = [
+    "ITEM_PREFIX",
+    "JOB_PREFIX",
+    "PROJECT_PREFIX",
+    "WATCH_SHARDS",
+    "Key",
+    "idempotency_key",
+    "item_key",
+    "job_id_of",
+    "job_partition",
+    "ledger_key",
+    "member_key",
+    "membership_key",
+    "position_of_key",
+    "project_id_of",
+    "project_key",
+    "project_partition",
+    "spec_key",
+    "user_partition",
+    "watch_shard",
+    "work_key",
+    "work_prefix",
+]
+
+Key = dict[str, str]
+
+JOB_PREFIX: Final = "JOB#"
+ITEM_PREFIX: Final = "ITEM#"
+PROJECT_PREFIX: Final = "PROJECT#"
+WATCH_SHARDS: Final = 8
+"""The sweeper's index is spread over so many partitions."""
+
+
+def project_partition(project_id: str) -> str:
+    """Where a project and its ledgers live."""
+    return PROJECT_PREFIX + ulid_of(project_id)
+
+
+def job_partition(job_id: str) -> str:
+    """Where a job's spec, items, work lists and events live."""
+    return JOB_PREFIX + ulid_of(job_id)
+
+
+def user_partition(user: str) -> str:
+    """Where a user's memberships live."""
+    return f"USER#{user}"
+
+
+def project_key(project_id: str) -> Key:
+    """The project itself."""
+    return {"pk": project_partition(project_id), "sk": "PROJECT"}
+
+
+def member_key(project_id: str, user: str) -> Key:
+    """A member's role."""
+    return {"pk": project_partition(project_id), "sk": f"MEMBER#{user}"}
+
+
+def membership_key(project_id: str, user: str) -> Key:
+    """The same fact from the user's side, so that "my projects" is a query."""
+    return {"pk": user_partition(user), "sk": project_partition(project_id)}
+
+
+def ledger_key(project_id: str, job_id: str) -> Key:
+    """The ledger."""
+    return {"pk": project_partition(project_id), "sk": JOB_PREFIX + ulid_of(job_id)}
+
+
+def spec_key(job_id: str) -> Key:
+    """The job's immutable part."""
+    return {"pk": job_partition(job_id), "sk": "SPEC"}
+
+
+def item_key(job_id: str, position: int) -> Key:
+    """One item: input, and later the outcome."""
+    return {"pk": job_partition(job_id), "sk": f"{ITEM_PREFIX}{position:05d}"}
+
+
+def work_prefix(generation: int) -> str:
+    """The sort keys of one generation's work lists begin so."""
+    return f"WORK#{generation}#"
+
+
+def work_key(job_id: str, generation: int, lane: int) -> Key:
+    """The positions of one lane in a generation after the first."""
+    return {"pk": job_partition(job_id), "sk": f"{work_prefix(generation)}{lane:02d}"}
+
+
+def idempotency_key(project_id: str, key: str) -> Key:
+    """What a client's Idempotency-Key was used for."""
+    place = f"IDEMPOTENCY#{ulid_of(project_id)}#{key}"
+    return {"pk": place, "sk": place}
+
+
+def watch_shard(job_id: str) -> str:
+    """The sweeper's partition of a job; ULIDs end in random bits."""
+    return str(ord(job_id[-1]) % WATCH_SHARDS)
+
+
+def project_id_of(pk: str) -> str:
+    """The project whose partition ``pk`` is."""
+    return PROJECT + pk.removeprefix(PROJECT_PREFIX)
+
+
+def job_id_of(sk: str) -> str:
+    """The job whose ledger stands at ``sk``."""
+    return JOB + sk.removeprefix(JOB_PREFIX)
+
+
+def position_of_key(sk: str) -> int:
+    """The position of the item at ``sk``."""
+    return int(sk.removeprefix(ITEM_PREFIX))

@@ -1,0 +1,38 @@
+"""An item into a call."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from functions.processor.writing import Writer
+from shared.errors import ErrorCode, ItemError
+from shared.store.item_rows import ItemRow
+
+if TYPE_CHECKING:
+    from tests.support.workshop import Workshop
+
+
+def test_call_carries_the_item_key_and_the_model_when_an_item_is_written(workshop: Workshop) -> None:
+    job = workshop.job(1)
+    spec = workshop.items.require_spec(job.job_id)
+    Writer(workshop.claude).write(spec, workshop.item(job, 1), generation=3, timeout_seconds=7.0)
+    assert workshop.claude.calls == [f"{job.job_id}:3:1"]
+    assert workshop.claude.timeouts == [7.0]
+
+
+def test_item_is_invalid_when_its_stored_input_fits_no_more(workshop: Workshop) -> None:
+    spec = workshop.items.require_spec(workshop.job(1).job_id)
+    with pytest.raises(ItemError, match="tone") as caught:
+        Writer(workshop.claude).write(spec, ItemRow(1, {"topic": "T", "tone": "?"}), generation=1, timeout_seconds=7.0)
+    assert caught.value.code is ErrorCode.INVALID_REQUEST
+    assert workshop.claude.calls == []
+
+
+def test_item_is_invalid_when_its_kind_is_gone(workshop: Workshop) -> None:
+    spec = replace(workshop.items.require_spec(workshop.job(1).job_id), kind="sonnet")
+    with pytest.raises(ItemError, match="sonnet") as caught:
+        Writer(workshop.claude).write(spec, ItemRow(1, {"topic": "T"}), generation=1, timeout_seconds=7.0)
+    assert caught.value.code is ErrorCode.INVALID_REQUEST
