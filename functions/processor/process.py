@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from functions.processor.writing import Writer
     from shared.clock import Clock
     from shared.contracts.messages import LaneMessage
-    from shared.generation.client import Generation
+    from shared.generation.answers import Generation
     from shared.queue.dispatch import WorkQueue
     from shared.store.items import ItemStore
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shared.clock import Clock
     from shared.contracts.messages import LaneMessage
     from shared.errors import ItemError
-    from shared.generation.client import Generation
+    from shared.generation.answers import Generation
     from shared.jobs.ledger import Ledger
     from shared.jobs.spec import JobSpec
     from shared.jobs.statuses import PauseReason

@@ -12,7 +12,7 @@ from shared.generation.kinds import KINDS
 from shared.jobs.items import idempotency_key
 
 if TYPE_CHECKING:
-    from shared.generation.client import Generation
+    from shared.generation.answers import Generation
     from shared.generation.prompts import Prompt
     from shared.jobs.spec import JobSpec
     from shared.store.item_rows import ItemRow

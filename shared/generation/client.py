@@ -222,13 +222,12 @@ class _Response:
 
 
 def _thinking(model: str) -> ThinkingConfigParam | anthropic.Omit:
-    match thinking_of(model):
-        case Thinking.DISABLED:
-            return {"type": "disabled"}
-        case Thinking.BETWEEN_TOOLS:
-            return {"type": "between_tools"}
-        case Thinking.UNSAID | Thinking.ALWAYS:
-            return anthropic.omit
+    thinking = thinking_of(model)
+    if thinking is Thinking.DISABLED:
+        return {"type": "disabled"}
+    if thinking is Thinking.BETWEEN_TOOLS:
+        return {"type": "between_tools"}
+    return anthropic.omit
 
 
 def _timed_out(error: anthropic.APITimeoutError, timeout_seconds: float) -> ItemError:

@@ -42,7 +42,7 @@ class Prompt:
 
 
 _PARTS: Final = ("topic", "keyword", "target_audience", "custom_instructions")
-_TAG: Final = re.compile(rf"<(?=\s*/?\s*(?:{'|'.join(_PARTS)})\b)", re.IGNORECASE)
+_TAG: Final = re.compile(rf"<(?=\s*/?\s*(?:{'|'.join(_PARTS)}))", re.IGNORECASE)
 
 
 def data_part(name: str, text: str) -> str:

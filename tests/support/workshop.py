@@ -18,7 +18,7 @@ from functions.processor.settling import Settler
 from functions.processor.writing import Writer
 from shared.clock import Clock, SystemClock
 from shared.contracts.messages import LaneMessage
-from shared.generation.client import Generation
+from shared.generation.answers import Generation
 from shared.jobs.ids import JOB, PROJECT, new_id
 from shared.jobs.items import effective_status, find_in_work
 from shared.jobs.lanes import first_generation_lanes
