@@ -1,0 +1,117 @@
+# Everything a developer types. `make help` lists it; every target installs what it needs, once.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV  := .venv
+TOOLS := .tools
+BIN   := $(VENV)/bin
+UV    := $(TOOLS)/bin/uv
+
+# The first Python that is new enough. Say `make setup PYTHON=/path/to/python` to choose another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+
+# Tests in parallel: two workers, each with an emulator of its own.
+WORKERS ?= 2
+# Further arguments for pytest: make test ARGS="-k claim -x"
+ARGS ?=
+
+# The tools come first: uv builds the functions' bundles, node runs jsii where the machine has none.
+export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(TOOLS)/bin:$(PATH)
+# An environment that somebody activated elsewhere is not this one.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+# jsii speaks up about Node versions that it has not been tested with; they work.
+export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
+export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 1
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: $(VENV)/.installed ## install everything into .venv, from the locks
+	@:
+
+.PHONY: demo
+demo: setup ## 50 topics become 50 outlines, on this machine
+	@$(BIN)/pressroom demo
+
+.PHONY: local
+local: setup ## the whole service on http://127.0.0.1:8787, until Ctrl-C
+	@$(BIN)/pressroom local --port 8787
+
+.PHONY: test
+test: setup $(TOOLS)/.node ## every test, with coverage (ARGS="-k claim")
+	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(ARGS)
+
+.PHONY: check
+check: setup ## lint, format, types, import contracts, house rules, locks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -q -n 0 tests/test_house.py tests/test_docs.py tests/test_locks.py
+
+.PHONY: acceptance
+acceptance: setup $(TOOLS)/.node ## the acceptance list: number, tests, result
+	@$(BIN)/python -m pytest -q -n $(WORKERS) -m acceptance --acceptance-table $(ARGS)
+
+.PHONY: bench
+bench: setup ## AWS calls and units an item, throughput, import times
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: synth
+synth: setup $(TOOLS)/.node ## the CloudFormation template, into cdk.out
+	@CDK_OUTDIR="$(CURDIR)/cdk.out" $(BIN)/python app.py && echo "The template is in cdk.out."
+
+.PHONY: fmt
+fmt: setup ## format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: $(UV) ## resolve the locks in requirements/ again (LOCK_ARGS=--upgrade for newer versions)
+	@for group in api finalizer processor; do \
+		$(UV) pip compile --group $$group $(LOCK_FLAGS) -o requirements/$$group.txt || exit 1; done
+	@for group in uv node; do \
+		$(UV) pip compile --group $$group $(LOCK_FLAGS) -o requirements/$$group.txt || exit 1; done
+	@$(UV) pip compile pyproject.toml --group dev $(LOCK_FLAGS) -o requirements/dev.txt
+
+LOCK_ARGS ?=
+LOCK_FLAGS = --quiet --universal --python-version 3.11 --generate-hashes --no-header $(LOCK_ARGS)
+
+# Compiled at installation, for seconds, so that the first start of a dozen worker processes does not do it.
+COMPILED := anthropic aws_lambda_powertools boto3 botocore ministack pydantic
+
+# --- what the targets stand on; stamps keep a second run from installing again ---
+
+$(UV): requirements/uv.txt
+	@test -n "$(PYTHON)" || { \
+		echo "Pressroom needs Python 3.11 or newer, and found none as python3, python3.13, python3.12 or python3.11." >&2; \
+		echo "Install one, or name it: make setup PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Preparing the tools in $(TOOLS) ..."
+	@"$(PYTHON)" -m venv --clear $(TOOLS) || { \
+		echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(VENV)/.synced: requirements/dev.txt $(UV)
+	@echo "Installing from requirements/dev.txt into $(VENV) ..."
+	@test -x $(BIN)/python || $(UV) venv --quiet --clear --no-python-downloads \
+		--python "$$($(TOOLS)/bin/python -c 'import sys; print(sys._base_executable)')" $(VENV)
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@cd $(VENV)/lib/python3.*/site-packages && "$(CURDIR)/$(BIN)/python" -m compileall -q -j 0 $(COMPILED)
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml $(VENV)/.synced
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# jsii, which synthesizes the template, runs on Node. Where the machine has none, a locked one comes into .tools.
+$(TOOLS)/.node: requirements/node.txt $(UV)
+	@command -v node >/dev/null || { echo "No node here: installing it into $(TOOLS) ..."; \
+		$(UV) pip install --quiet --python $(TOOLS)/bin/python --require-hashes -r requirements/node.txt; }
+	@touch $@
