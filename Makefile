@@ -25,7 +25,6 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 # jsii speaks up about Node versions that it has not been tested with; they work.
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 1
-export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 
 .PHONY: help
 help: ## list the targets

@@ -1,0 +1,1 @@
+"""The cloud, one construct a file."""

@@ -1,0 +1,75 @@
+"""The api's function: answers requests, fills the queue, invokes the processor for process-next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from constructs import Construct
+
+from functions.api.settings import ApiSettings
+from infra.function import Function
+from infra.stage import ConfigurationError
+
+if TYPE_CHECKING:
+    from infra.platform import Platform
+    from infra.processor import Processor
+    from infra.queues import Queues
+    from infra.stage import Stage
+    from infra.table import JobTable
+
+__all__ = ["Api"]
+
+_TIMEOUT_SECONDS = 29
+"""The gateway gives up after 30: the function ends before, so that its log says why."""
+
+
+class Api(Construct):
+    """The function behind the gateway."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: Stage,
+        platform: Platform,
+        table: JobTable,
+        queues: Queues,
+        processor: Processor,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.function = Function(
+            self,
+            "Api",
+            stage=stage,
+            platform=platform,
+            name="api",
+            description="Answers the HTTP API",
+            settings=_settings(stage, table, queues, processor),
+            timeout_seconds=_TIMEOUT_SECONDS,
+            memory_mb=512,
+        )
+        self.function.allow(
+            table.arn,
+            "dynamodb:BatchGetItem",
+            "dynamodb:ConditionCheckItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+        )
+        self.function.allow(table.index_arn("active"), "dynamodb:Query")
+        self.function.allow(queues.work.queue_arn, "sqs:SendMessage")
+        self.function.allow(processor.function.arn, "lambda:InvokeFunction")
+
+
+def _settings(stage: Stage, table: JobTable, queues: Queues, processor: Processor) -> ApiSettings:
+    try:
+        return ApiSettings(
+            table_name=table.name,
+            queue_url=queues.work.queue_url,
+            processor_function=processor.function.name,
+            **stage.limits,
+        )
+    except TypeError as error:
+        raise ConfigurationError(f"limits of stage {stage.name!r} in cdk.json: {error}") from error

@@ -1,0 +1,89 @@
+"""The one construct that makes every Lambda."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Acknowledgment, Duration, Validations, aws_iam, aws_lambda
+from constructs import Construct
+
+from infra.code import code_of
+from infra.logs import log_group
+from shared import environment
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from infra.platform import Platform
+    from infra.stage import Stage
+
+__all__ = ["Function"]
+
+
+class Function(Construct):
+    """The function in ``functions/<name>``, with a log group and a role of its own that can only write to it.
+
+    What else it may do is said by :meth:`allow`, action by action. Its environment is its settings, so that one that
+    is missing cannot be synthesized.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: Stage,
+        platform: Platform,
+        name: str,
+        description: str,
+        settings: DataclassInstance,
+        timeout_seconds: int,
+        memory_mb: int,
+        recursive_loop: aws_lambda.RecursiveLoop | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        full_name = f"pressroom-{stage.name}-{name}"
+        logs = log_group(self, f"/aws/lambda/{full_name}", stage)
+        self.role = aws_iam.Role(
+            self,
+            "Role",
+            assumed_by=aws_iam.ServicePrincipal("lambda.amazonaws.com"),
+            description=f"What {full_name} may do",
+        )
+        self.allow(logs.log_group_arn, "logs:CreateLogStream", "logs:PutLogEvents")
+        self.function = aws_lambda.Function(
+            self,
+            "Function",
+            function_name=full_name,
+            description=description,
+            code=code_of(name, platform),
+            handler=f"functions.{name}.handler.handler",
+            runtime=aws_lambda.Runtime(f"python{platform.python}", aws_lambda.RuntimeFamily.PYTHON),
+            architecture=aws_lambda.Architecture.custom(platform.architecture),
+            environment=environment.variables(settings),
+            timeout=Duration.seconds(timeout_seconds),
+            memory_size=memory_mb,
+            log_group=logs,
+            role=self.role,
+            recursive_loop=recursive_loop,
+        )
+        Validations.of(self.function).acknowledge(
+            Acknowledgment(
+                id="AwsSolutions::AwsSolutions-L1",
+                reason="The version is one setting of cdk.json that bundles and tests follow; it moves with them.",
+            )
+        )
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.function.function_name
+
+    @property
+    def arn(self) -> str:
+        """The function's ARN."""
+        return self.function.function_arn
+
+    def allow(self, resource_arn: str, *actions: str) -> None:
+        """Let the function take ``actions`` on one resource."""
+        self.role.add_to_policy(aws_iam.PolicyStatement(actions=list(actions), resources=[resource_arn]))

@@ -1,0 +1,40 @@
+"""Architecture and Python of every function, as one setting: bundles and template cannot disagree."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Self
+
+from infra.stage import ConfigurationError
+
+__all__ = ["Platform"]
+
+_WHEELS: Final = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
+"""Lambda's architectures, and what uv calls them."""
+_EXAMPLES: Final = tuple(f"{architecture}-3.13" for architecture in _WHEELS)
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Such as ``arm64`` and ``3.13`` on AWS; on an emulator, those of the host."""
+
+    architecture: str
+    python: str
+
+    @classmethod
+    def from_context(cls, value: object) -> Self:
+        """The context's ``platform``, such as ``arm64-3.13``.
+
+        Raises:
+            ConfigurationError: it names no architecture that Lambda has, or no version of Python.
+        """
+        architecture, _, python = str(value).partition("-")
+        if architecture not in _WHEELS or not re.fullmatch(r"3\.\d+", python):
+            raise ConfigurationError(f"platform in cdk.json is {value!r}, not one like {' or '.join(_EXAMPLES)}")
+        return cls(architecture, python)
+
+    @property
+    def wheels(self) -> str:
+        """The architecture as uv says it."""
+        return _WHEELS[self.architecture]

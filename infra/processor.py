@@ -1,0 +1,82 @@
+"""The processor: one item an invocation, driven by the queue or invoked by the api."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Duration, SecretValue, aws_lambda
+from constructs import Construct
+
+from functions.processor.settings import ProcessorSettings
+from infra.function import Function
+from shared.queue.queues import FUNCTION_TIMEOUT_SECONDS
+
+if TYPE_CHECKING:
+    from infra.platform import Platform
+    from infra.queues import Queues
+    from infra.stage import Stage
+    from infra.table import JobTable
+
+__all__ = ["Processor"]
+
+
+class Processor(Construct):
+    """The function and its mapping of the work queue."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: Stage,
+        platform: Platform,
+        table: JobTable,
+        queues: Queues,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.function = Function(
+            self,
+            "Processor",
+            stage=stage,
+            platform=platform,
+            name="processor",
+            description="Generates one item of a job with Claude",
+            settings=ProcessorSettings(
+                table_name=table.name,
+                queue_url=queues.work.queue_url,
+                anthropic_api_key=_reference(stage.claude_key_secret),
+            ),
+            timeout_seconds=FUNCTION_TIMEOUT_SECONDS,
+            memory_mb=512,
+            # A back-off sends a lane's message on, which loop detection takes for a loop after 16 hops. The number of
+            # hops is bounded by the item's attempts and the job's deadline.
+            recursive_loop=aws_lambda.RecursiveLoop.ALLOW,
+        )
+        # process-next: an invocation that is lost or late costs the caller a second call, a repeated one nothing.
+        self.function.function.configure_async_invoke(retry_attempts=0, max_event_age=Duration.seconds(60))
+        self._permit(table, queues)
+        aws_lambda.EventSourceMapping(
+            self,
+            "WorkQueueMapping",
+            target=self.function.function,
+            event_source_arn=queues.work.queue_arn,
+            batch_size=1,
+            report_batch_item_failures=True,
+            max_concurrency=stage.processor_concurrency,
+        )
+
+    def _permit(self, table: JobTable, queues: Queues) -> None:
+        self.function.allow(table.arn, "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem")
+        self.function.allow(
+            queues.work.queue_arn,
+            "sqs:ChangeMessageVisibility",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:ReceiveMessage",
+            "sqs:SendMessage",
+        )
+
+
+def _reference(secret_name: str) -> str:
+    """What CloudFormation replaces by the secret's text at deployment; the template holds the name only."""
+    return SecretValue.secrets_manager(secret_name).unsafe_unwrap()

@@ -1,0 +1,35 @@
+"""Where finished jobs are told of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import aws_sns
+from constructs import Construct
+
+from infra.pinning import pin
+
+if TYPE_CHECKING:
+    from infra.stage import Stage
+
+__all__ = ["JobTopic"]
+
+
+class JobTopic(Construct):
+    """One message a finished generation; publishing goes over TLS only."""
+
+    def __init__(self, scope: Construct, construct_id: str, stage: Stage) -> None:
+        super().__init__(scope, construct_id)
+        self.topic = aws_sns.Topic(
+            self,
+            "Topic",
+            topic_name=f"pressroom-{stage.name}-jobs",
+            display_name=f"Pressroom jobs ({stage.name})",
+            enforce_ssl=True,
+        )
+        pin(self.topic, "JobTopic")
+
+    @property
+    def arn(self) -> str:
+        """The ARN of the topic."""
+        return self.topic.topic_arn

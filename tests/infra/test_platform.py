@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pytest
+
+from infra.platform import Platform
+from infra.stage import ConfigurationError
+
+
+def test_platform_is_one_setting_when_read() -> None:
+    platform = Platform.from_context("arm64-3.13")
+
+    assert (platform.architecture, platform.python, platform.wheels) == ("arm64", "3.13", "aarch64-manylinux2014")
+
+
+def test_platform_of_a_host_is_read_when_it_is_another() -> None:
+    assert Platform.from_context("x86_64-3.11").wheels == "x86_64-manylinux2014"
+
+
+@pytest.mark.parametrize("value", ["", "arm64", "arm-3.13", "arm64-3", "arm64-3.13-extra", 3, None])
+def test_platform_is_refused_when_lambda_has_no_such(value: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"not one like arm64-3\.13"):
+        Platform.from_context(value)

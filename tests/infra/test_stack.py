@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.infra.templates import Assembly
+
+STATEFUL = {
+    "Table": "AWS::DynamoDB::Table",
+    "WorkQueue": "AWS::SQS::Queue",
+    "DeadLettersQueue": "AWS::SQS::Queue",
+    "StreamFailures": "AWS::SQS::Queue",
+    "JobTopic": "AWS::SNS::Topic",
+    "Users": "AWS::Cognito::UserPool",
+    "CommandLineClient": "AWS::Cognito::UserPoolClient",
+}
+
+
+@pytest.fixture(params=["dev", "prod"])
+def assembly(request: pytest.FixtureRequest) -> Assembly:
+    made: Assembly = request.getfixturevalue(request.param)
+    return made
+
+
+def test_stateful_resources_keep_their_ids_when_the_code_moves(assembly: Assembly) -> None:
+    resources = assembly.template["Resources"]
+    stateful = {name: each["Type"] for name, each in resources.items() if each["Type"] in set(STATEFUL.values())}
+
+    assert stateful == STATEFUL
+
+
+def test_synthesis_asks_nobody_when_it_runs(assembly: Assembly) -> None:
+    stack = assembly.manifest["artifacts"][f"pressroom-{assembly.stage}"]
+
+    assert "missing" not in assembly.manifest
+    assert stack["environment"] == "aws://unknown-account/unknown-region"
+
+
+def test_template_names_no_host_but_the_identity_provider_when_read(assembly: Assembly) -> None:
+    assert re.findall(r"https?://[^\"]*", assembly.text) == ["https://cognito-idp."]
+    assert not re.search(r"pypi|registry|npm|docker|ecr\.", assembly.text, re.IGNORECASE)
+
+
+def test_stack_says_nothing_when_it_synthesizes(assembly: Assembly) -> None:
+    lines = (assembly.folder / "stderr").read_text(encoding="utf-8").splitlines()
+
+    assert [line for line in lines if not line.startswith("Bundling asset ")] == []
+
+
+def test_stack_is_protected_when_the_stage_keeps_data(dev: Assembly, prod: Assembly) -> None:
+    protected = [
+        each.manifest["artifacts"][f"pressroom-{each.stage}"]["properties"]["terminationProtection"]
+        for each in (dev, prod)
+    ]
+
+    assert protected == [False, True]
+
+
+def test_stages_differ_in_choices_only_when_compared(dev: Assembly, prod: Assembly) -> None:
+    kinds = [
+        sorted((name, each["Type"]) for name, each in each.template["Resources"].items() if "Permission" not in name)
+        for each in (dev, prod)
+    ]
+
+    assert kinds[0] == kinds[1]
+
+
+def test_outputs_tell_a_client_where_to_go_when_deployed(assembly: Assembly) -> None:
+    assert assembly.template["Outputs"].keys() >= {"ApiUrl", "UserPoolId", "CommandLineClientId", "TopicArn"}
+
+
+def test_every_finding_that_is_acknowledged_has_a_reason_when_checked(assembly: Assembly) -> None:
+    # Synthesis fails on a finding that nobody acknowledged, so these are all there are.
+    metadata: dict[str, list[dict[str, Any]]] = json.loads(
+        (assembly.folder / f"pressroom-{assembly.stage}.metadata.json").read_text(encoding="utf-8")
+    )
+    acknowledged = {
+        rule.rpartition("::")[2]: reason
+        for entries in metadata.values()
+        for entry in entries
+        if entry["type"] == "aws:cdk:acknowledged-rules"
+        for rule, reason in entry["data"].items()
+    }
+
+    assert acknowledged.keys() == {f"AwsSolutions-{rule}" for rule in ("APIG4", "COG2", "COG8", "L1", "SQS3")}
+    assert all(len(reason) > 40 for reason in acknowledged.values())
