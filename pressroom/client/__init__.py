@@ -1,0 +1,78 @@
+"""Pressroom's Python client: :class:`PressroomClient`, the records it answers with, the errors it raises."""
+
+from __future__ import annotations
+
+from pressroom.client.errors import (
+    ApiError,
+    ClientError,
+    ConflictError,
+    ConnectionFailedError,
+    InvalidRequestError,
+    LimitReachedError,
+    NotAuthorizedError,
+    NotFoundError,
+    Problem,
+    UnavailableError,
+    UnexpectedAnswerError,
+)
+from pressroom.client.http import is_loopback
+from pressroom.client.pressroom_client import PressroomClient
+from pressroom.client.records import (
+    Counts,
+    CreatedJob,
+    DryRun,
+    Duplicate,
+    ErrorCount,
+    Estimate,
+    Health,
+    Item,
+    ItemFailure,
+    Job,
+    Kind,
+    Limits,
+    NewItem,
+    NewJob,
+    ProcessNext,
+    Progress,
+    Project,
+    Range,
+    Usage,
+)
+from pressroom.client.retrying import Retry, RetryPolicy
+
+__all__ = [
+    "ApiError",
+    "ClientError",
+    "ConflictError",
+    "ConnectionFailedError",
+    "Counts",
+    "CreatedJob",
+    "DryRun",
+    "Duplicate",
+    "ErrorCount",
+    "Estimate",
+    "Health",
+    "InvalidRequestError",
+    "Item",
+    "ItemFailure",
+    "Job",
+    "Kind",
+    "LimitReachedError",
+    "Limits",
+    "NewItem",
+    "NewJob",
+    "NotAuthorizedError",
+    "NotFoundError",
+    "PressroomClient",
+    "Problem",
+    "ProcessNext",
+    "Progress",
+    "Project",
+    "Range",
+    "Retry",
+    "RetryPolicy",
+    "UnavailableError",
+    "UnexpectedAnswerError",
+    "Usage",
+    "is_loopback",
+]
