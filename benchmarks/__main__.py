@@ -1,0 +1,77 @@
+"""``make bench``: what an item, a creation, a status and a cold start cost, in one run.
+
+Counts and ratios hold on any machine; the rates are of this one, and stand beside the emulator's own rate in the
+same run.
+"""
+
+from __future__ import annotations
+
+import os
+
+# A benchmark reaches the emulator and the offline Claude, and nothing else.
+for _name in [name for name in os.environ if name.startswith(("AWS_", "ANTHROPIC_", "PRESSROOM_"))]:
+    del os.environ[_name]
+os.environ["PRESSROOM_FORBID_PAID_CALLS"] = "1"
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+os.environ |= dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "test")
+
+from benchmarks import creation, imports, item_cost, throughput  # noqa: E402  the environment comes first
+from tests.support.emulator import running_emulator  # noqa: E402
+from tests.support.resources import fresh_queue, fresh_table  # noqa: E402
+
+
+def _line(what: str, figure: str, goal: str = "") -> None:
+    print(f"  {what:<66}{figure:>16}  {goal}")
+
+
+def _costs() -> None:
+    with running_emulator() as emulator:
+        dynamodb, sqs = emulator.client("dynamodb"), emulator.client("sqs")
+        with fresh_table(dynamodb) as table, fresh_queue(sqs) as queue:
+            print("One item at concurrency 4, four lanes leased, an output of 9 KB")
+            for items, text in ((120, item_cost.made_up), (1_000, item_cost.made_up), (120, item_cost.dense)):
+                cost = item_cost.measure(dynamodb, sqs, table.name, queue.url, items=items, text=text)
+                of = f"job of {items}, {text.__name__} prose"
+                _line(f"{of}: table calls (claim, read, settle)", f"{cost.table_calls:.2f}", "at most 3")
+                _line(f"{of}: write units; read units", f"{cost.write_units:.2f}; {cost.read_units:.2f}", "at most 12")
+                _line(f"{of}: bytes of ledger; item's row", f"{cost.ledger_bytes}; {cost.item_row_bytes:.0f}")
+            _line("queue calls beside them (receive, visibility, delete)", f"{cost.queue_calls:.2f}")
+            _line("journal", "none yet")
+            print("Creating a job")
+            for items in (50, 1_000):
+                made = creation.measure(dynamodb, sqs, table.name, queue.url, items=items)
+                _line(f"{items} items: table calls, queue calls", f"{made.table_calls}, {made.queue_calls}")
+                print(f"      {made.by_operation}")
+        dynamodb.close()
+        sqs.close()
+
+
+def _rates() -> None:
+    print("The local runtime, a Claude that answers at once")
+    result = throughput.measure()
+    for status in result.statuses:
+        _line(f"status of a job of {status.items} finished items: read units", f"{status.later:.1f}", "at most 1")
+        _line(
+            "  the first time a process sees the job; membership beside it",
+            f"{status.first:.1f}; {status.membership:.1f}",
+        )
+    _line(f"{result.items} items end to end: items a second", f"{result.end_to_end:.0f}")
+    _line("the emulator alone, three bare calls an item: items a second", f"{result.emulator_ceiling:.0f}")
+    _line("part of an item's time that those three calls do not explain", f"{result.ours:.0%}")
+    for process, milliseconds in result.cpu_milliseconds.items():
+        _line(f"  CPU milliseconds an item: {process}", f"{milliseconds:.1f}")
+
+
+def _imports() -> None:
+    print("CPU time of importing a handler, as a ratio to a bare botocore DynamoDB client (median of pairs)")
+    for name, (ratio, anthropic) in imports.ratios().items():
+        ceiling = imports.CEILINGS.get(name)
+        _line(
+            name + (", loads anthropic" if anthropic else ""), f"{ratio:.2f}", f"at most {ceiling}" if ceiling else ""
+        )
+
+
+if __name__ == "__main__":
+    _costs()
+    _rates()
+    _imports()
