@@ -1,0 +1,89 @@
+"""The Lambda functions as the runtime drives them, and the environment that each of them gets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from functions.api.settings import ApiSettings
+from functions.finalizer.settings import FinalizerSettings
+from functions.processor.settings import ProcessorSettings
+from pressroom.local.zygote_process import Function
+from shared.environment import PREFIX, read, variables
+from shared.queue.queues import FUNCTION_TIMEOUT_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from _typeshed import DataclassInstance
+
+    from pressroom.local.resources import Resources
+
+__all__ = ["API", "FINALIZER", "PROCESSOR", "QUEUE_CONCURRENCY", "powertools", "settings"]
+
+API: Final = Function(
+    "api",
+    "functions.api.handler:handler",
+    prepare="functions.api.handler:services",
+    timeout_seconds=29,
+    maximum=48,
+)
+"""A request that waits for a change holds its worker, so there are more of them than cores would ask for."""
+PROCESSOR: Final = Function(
+    "processor",
+    "functions.processor.handler:handler",
+    prepare="functions.processor.handler:processor",
+    timeout_seconds=FUNCTION_TIMEOUT_SECONDS,
+    maximum=64,
+)
+FINALIZER: Final = Function(
+    "finalizer",
+    "functions.finalizer.handler:handler",
+    prepare="functions.finalizer.handler:finalizer",
+    timeout_seconds=60,
+    maximum=2,
+)
+
+QUEUE_CONCURRENCY: Final = 48
+"""The most items at once that come by the queue; the rest of the processor's workers are for process-next."""
+
+
+def powertools(function: Function) -> dict[str, str]:
+    """What Powertools reads when a handler's module is imported."""
+    return {
+        "POWERTOOLS_SERVICE_NAME": function.name,
+        "POWERTOOLS_METRICS_NAMESPACE": "Pressroom",
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+    }
+
+
+def settings(
+    environ: Mapping[str, str],
+    resources: Resources,
+    *,
+    claude_url: str | None,
+    anthropic_api_key: str,
+) -> dict[str, dict[str, str]]:
+    """Each function's own variables, by its name.
+
+    ``PRESSROOM_…`` variables of the user's environment, such as limits, reach the functions, except those that
+    name what the runtime itself has made. Without ``claude_url`` the real Claude is called.
+
+    Raises:
+        SettingsError: a variable of the user's is not of its type.
+    """
+    own = {
+        "TABLE_NAME": resources.table_name,
+        "QUEUE_URL": resources.queue_url,
+        "TOPIC_ARN": resources.topic_arn,
+        "PROCESSOR_FUNCTION": PROCESSOR.name,
+        "ANTHROPIC_API_KEY": anthropic_api_key,
+        "ANTHROPIC_BASE_URL": claude_url or environ.get("ANTHROPIC_BASE_URL", ""),
+    }
+    users = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+    merged = users | {PREFIX + name: value for name, value in own.items()}
+    classes: dict[str, type[DataclassInstance]] = {
+        API.name: ApiSettings,
+        PROCESSOR.name: ProcessorSettings,
+        FINALIZER.name: FinalizerSettings,
+    }
+    return {name: variables(read(settings_class, merged)) for name, settings_class in classes.items()}
