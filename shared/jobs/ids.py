@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 __all__ = ["JOB", "PROJECT", "TEMPLATE", "is_id", "new_id", "new_token", "new_ulid", "ulid_of"]
 
@@ -16,12 +14,14 @@ JOB: Final = "job_"
 TEMPLATE: Final = "tpl_"
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_UNIX: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
 def new_ulid(now: datetime) -> str:
     """26 characters: 48 bits of milliseconds since 1970, then 80 random bits."""
-    number = int(now.timestamp() * 1000) << 80 | secrets.randbits(80)
+    # Whole milliseconds, not timestamp() * 1000: a float falls a millisecond short now and then, and order is lost.
+    number = (now - _UNIX) // timedelta(milliseconds=1) << 80 | secrets.randbits(80)
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 

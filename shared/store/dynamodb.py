@@ -14,6 +14,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from shared.clock import Clock, SystemClock
 from shared.errors import StoreUnavailableError, TransitionRefusedError
+from shared.jobs.ids import new_token
 from shared.store.attributes import Row, attributes, from_attributes
 
 if TYPE_CHECKING:
@@ -130,15 +131,17 @@ class DynamoTable:
         Args:
             what: the transition, for the error.
             members: at most 100, each of another row.
-            token: ``ClientRequestToken``: for ten minutes a repeat of the same bytes succeeds without effect.
+            token: ``ClientRequestToken``: for ten minutes a repeat of the same bytes succeeds without effect. By
+                default a fresh one, so that only this call's own tries are repeats of each other.
 
         Raises:
             RefusedError: a condition did not hold.
             TokenReusedError: an earlier try with this token went through with other bytes.
         """
-        request: dict[str, Any] = {"TransactItems": [member.member(self.name) for member in members]}
-        if token is not None:
-            request["ClientRequestToken"] = token
+        request: dict[str, Any] = {
+            "TransactItems": [member.member(self.name) for member in members],
+            "ClientRequestToken": token or new_token(),
+        }
         try:
             self._call(partial(self.client.transact_write_items, **request))
         except ClientError as error:
@@ -148,6 +151,8 @@ class DynamoTable:
             if code != "TransactionCanceledException":
                 raise
             reasons: Any = error.response.get("CancellationReasons", ())
+            if not any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
+                raise  # such as an illegal expression: no condition of ours refused
             rows = [from_attributes(reason["Item"]) if reason.get("Item") else None for reason in reasons]
             raise RefusedError(what, rows) from error
 

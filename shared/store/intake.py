@@ -18,7 +18,7 @@ from shared.store.expressions import Change, Check, Insert
 from shared.store.item_rows import NewItem, new_item_row
 from shared.store.keys import idempotency_key, ledger_key
 from shared.store.ledger_rows import ledger_from_row, ledger_row
-from shared.store.ledgers import LedgerStore
+from shared.store.ledgers import LedgerStore, refused_ledger
 from shared.store.spec_rows import spec_row
 
 if TYPE_CHECKING:
@@ -164,4 +164,10 @@ class IntakeStore:
         for start in range(0, len(items), chunk):
             rows = [Insert(new_item_row(ledger.job_id, item), "") for item in items[start : start + chunk]]
             self.table.transact("intake", [mine, *rows])
-        return LedgerStore(self.table).seal(ledger, token=token, actor=ledger.actor)
+        try:
+            return LedgerStore(self.table).seal(ledger, token=token, actor=ledger.actor)
+        except RefusedError as refused:
+            sealed = refused_ledger(refused)
+            if sealed is None or sealed.status is JobStatus.INTAKE:
+                raise
+            return sealed  # the answer of an earlier try was lost: all rows stand

@@ -58,8 +58,9 @@ class ItemStore:
         )
 
     def spec(self, job_id: str) -> JobSpec | None:
-        """The job's immutable part."""
-        row = self.table.get(spec_key(job_id))
+        """The job's immutable part. It never changes, so only its absence is asked twice."""
+        key = spec_key(job_id)
+        row = self.table.get(key) or self.table.get(key, consistent=True)
         return None if row is None else spec_from_row(row)
 
     def require_spec(self, job_id: str) -> JobSpec:
@@ -68,10 +69,10 @@ class ItemStore:
         Raises:
             CorruptRowError: there is none.
         """
-        spec = self.spec(job_id)
-        if spec is None:
+        row = self.table.get(spec_key(job_id), consistent=True)  # the job may be a moment old
+        if row is None:
             raise CorruptRowError(f"the job {job_id} has a ledger but no spec")
-        return spec
+        return spec_from_row(row)
 
     def after(self, job_id: str, position: int, *, page: int, outputs: bool) -> Iterator[ItemRow]:
         """The items behind ``position``, in order, read in pages of ``page`` rows as they are asked for."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 from shared.jobs.ids import ulid_of
 from shared.jobs.statuses import JobStatus
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from shared.store.dynamodb import DynamoTable
 
 __all__ = ["JobLists"]
+
+_BATCH: Final = 100
+"""Rows that one BatchGetItem takes."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,10 @@ class JobLists:
         return (ledger for ledger in map(ledger_from_row, rows) if ledger.status is not JobStatus.INTAKE)
 
     def active(self, project_id: str, *, after: str | None, limit: int) -> list[Ledger]:
-        """The unfinished jobs, however many others there are: at most ``limit`` ≤ 100 of them.
+        """The unfinished jobs, however many others there are: at most ``limit``; fewer only where there are no more.
 
-        The index tells which; the ledgers are read from the table, because the index may lag a moment behind.
+        The index tells which; the ledgers are read from the table, because the index may lag a moment behind: a job
+        that has just ended stands in it still, and must not make the list look finished.
         """
         ulid = ulid_of(project_id)
         rows = self.table.query(
@@ -49,7 +54,9 @@ class JobLists:
             limit=limit,
             newest_first=True,
         )
-        keys: list[Key] = [{"pk": row["pk"], "sk": row["sk"]} for row, _ in zip(rows, range(limit), strict=False)]
-        found = self.table.get_many(keys, consistent=True) if keys else []
-        ledgers = [ledger_from_row(row) for row in found if row is not None]
-        return [ledger for ledger in ledgers if not ledger.final]
+        found: list[Ledger] = []
+        while len(found) < limit and (chunk := list(islice(rows, min(limit - len(found), _BATCH)))):
+            keys: list[Key] = [{"pk": row["pk"], "sk": row["sk"]} for row in chunk]
+            ledgers = [ledger_from_row(row) for row in self.table.get_many(keys, consistent=True) if row is not None]
+            found += [ledger for ledger in ledgers if not ledger.final]
+        return found

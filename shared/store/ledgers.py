@@ -14,7 +14,7 @@ from shared.store.dynamodb import DynamoTable, RefusedError
 from shared.store.expressions import Insert
 from shared.store.item_rows import attempts_change, outcome_change
 from shared.store.keys import Key, ledger_key, work_key
-from shared.store.ledger_rows import ledger_from_row
+from shared.store.ledger_rows import ledger_from_row, ledger_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -248,7 +248,9 @@ class LedgerStore:
         return self._write("close", change)
 
     def finalize(self, ledger: Ledger, *, now: datetime, actor: str) -> Ledger:
-        """End the generation that was read, with the status that its counts make."""
+        """End the generation that was read, with the status that its counts make: it must show nothing open."""
+        if ledger.open:
+            raise RefusedError("finalize", [ledger_row(ledger)])  # counts that still change tell no final status
         change = transitions.finalize(
             _key(ledger), generation=ledger.generation, status=final_status(ledger), now=now, actor=actor
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum, unique
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from shared.clock import from_iso, to_iso
@@ -74,12 +75,14 @@ class ProjectStore:
 
     def role_of(self, project_id: str, user: str) -> Role | None:
         """The user's role, or None for a stranger and for a project that does not exist alike."""
-        row = self.table.get(member_key(project_id, user))
+        # Only an absence is asked twice: who has just created a project is its member at once.
+        key = member_key(project_id, user)
+        row = self.table.get(key) or self.table.get(key, consistent=True)
         return None if row is None else Role(row["role"])
 
     def read(self, project_id: str) -> Project | None:
         """One project."""
-        row = self.table.get(project_key(project_id))
+        row = self.table.get(project_key(project_id), consistent=True)
         return None if row is None else Project(project_id, row["name"], from_iso(row["created_at"]))
 
     def of_user(self, user: str, *, after: str | None, limit: int) -> list[Membership]:
@@ -89,9 +92,10 @@ class ProjectStore:
             prefix=PROJECT_PREFIX,
             start=membership_key(after, user) if after else None,
             limit=limit,
+            consistent=True,
         )
-        roles = {project_id_of(row["sk"]): Role(row["role"]) for row, _ in zip(rows, range(limit), strict=False)}
-        found = self.table.get_many([project_key(project_id) for project_id in roles]) if roles else []
+        roles = {project_id_of(row["sk"]): Role(row["role"]) for row in islice(rows, limit)}
+        found = self.table.get_many([project_key(project_id) for project_id in roles], consistent=True) if roles else []
         return [
             Membership(Project(project_id, row["name"], from_iso(row["created_at"])), role)
             for (project_id, role), row in zip(roles.items(), found, strict=True)

@@ -10,7 +10,7 @@ import pytest
 from functions.processor.claiming import Claimer, Held
 from functions.processor.dispositions import Acknowledge, Keep
 from shared.errors import ErrorClass, ErrorCode, item_error
-from shared.generation.client import Generation
+from shared.generation.answers import Generation
 from shared.jobs.items import Failure
 from shared.jobs.statuses import CancelReason, ItemStatus, JobStatus, OnError, PauseReason
 from shared.store.dynamodb import RefusedError, TokenReusedError

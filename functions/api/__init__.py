@@ -1,0 +1,1 @@
+"""The HTTPS API: routes, the caller, problem+json."""

@@ -1,0 +1,191 @@
+"""Creating a job: everything in one transaction or sealed at the end, then the queue is filled.
+
+What must still happen stands in the table before the answer: a job that was not wholly dispatched has a cursor that
+says so, and a job in intake has a time after which the same key, or the sweeper, may finish it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import zlib
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from functions.api.bodies import canonical
+from functions.api.caller import actor_of
+from functions.api.estimator import estimate
+from functions.api.presenter import created_job_view
+from shared.errors import PressroomError, RequestError, StoreUnavailableError
+from shared.jobs.ids import JOB, new_id
+from shared.jobs.lanes import first_generation_lanes
+from shared.jobs.ledger import Ledger
+from shared.jobs.spec import JobSpec
+from shared.jobs.statuses import Drive, JobStatus
+from shared.store.dynamodb import RefusedError
+from shared.store.intake import IdempotencyRecord, NewJob, Replay
+from shared.store.item_rows import NewItem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aws_lambda_powertools import Logger
+
+    from functions.api.submission import Submission
+    from shared.clock import Clock
+    from shared.generation.pricing import PriceTable
+    from shared.queue.dispatch import WorkQueue
+    from shared.store.intake import IntakeStore
+    from shared.store.ledgers import LedgerStore
+
+__all__ = ["Created", "Creator", "fingerprint_of"]
+
+_KEPT_FOR: Final = timedelta(hours=24)
+_FIRST_LOOK: Final = timedelta(seconds=60)
+"""After that an unsealed intake counts as abandoned, and the sweeper looks at the job for the first time."""
+_BUSY_SECONDS: Final = 5
+"""The longest wait that a caller is asked for while another request with its key still writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The answer to a creation: the same bytes for the first call and for every replay."""
+
+    answer: bytes
+    replayed: bool
+
+    @property
+    def job(self) -> Mapping[str, Any]:
+        """The job view in it."""
+        view: dict[str, Any] = json.loads(self.answer)
+        return view
+
+
+def fingerprint_of(body: Mapping[str, Any]) -> str:
+    """What tells one body from another under the same key, however the JSON was written."""
+    return hashlib.sha256(canonical(body)).hexdigest()
+
+
+@dataclass(frozen=True)
+class Creator:
+    """Creates jobs. ``queue`` makes the queue's client at its first use."""
+
+    intake: IntakeStore
+    ledgers: LedgerStore
+    queue: Callable[[], WorkQueue]
+    prices: PriceTable
+    clock: Clock
+    logger: Logger
+
+    def create(
+        self, project_id: str, caller: str, submission: Submission, *, key: str | None, fingerprint: str
+    ) -> Created:
+        """A new job, or the answer that ``key`` got before.
+
+        Raises:
+            RequestError: 422, the key was used for another body; 409, a request with it is still being written.
+            StoreUnavailableError: nothing is visible; the same key finishes what was begun.
+        """
+        job, answer = self._job(project_id, caller, submission, key=key, fingerprint=fingerprint)
+        written = self._write(job)
+        if isinstance(written, Ledger):
+            self._dispatch(written, job.spec)
+            return Created(answer, replayed=False)
+        if written.record.fingerprint != fingerprint:
+            raise RequestError(
+                422, "idempotency_mismatch", "This Idempotency-Key was used for another body in the last 24 hours."
+            )
+        ledger = written.ledger
+        if ledger is not None and ledger.status is JobStatus.INTAKE:
+            ledger = self._resume(job, ledger)
+        if ledger is not None:
+            self._dispatch(ledger, job.spec)
+        # Our own record means that only the answer of the first try was lost.
+        return Created(zlib.decompress(written.record.answer), replayed=written.record.job_id != job.ledger.job_id)
+
+    def _job(
+        self, project_id: str, caller: str, submission: Submission, *, key: str | None, fingerprint: str
+    ) -> tuple[NewJob, bytes]:
+        now, options = self.clock.now(), submission.options
+        job_id, total = new_id(JOB, now), len(submission.entries)
+        estimated = estimate(submission, self.prices)
+        budgeted = options.budget_microusd is not None
+        ledger = Ledger(
+            project_id=project_id,
+            job_id=job_id,
+            name=submission.name,
+            kind=submission.kind.name,
+            drive=options.drive,
+            total=total,
+            lanes=first_generation_lanes(total, options.concurrency),
+            created_at=now,
+            queued=total,
+            open=total,
+            est_microusd=estimated.dearest_microusd if budgeted else 0,
+            headroom_microusd=options.budget_microusd,
+            usage_period=f"{now:%Y-%m}",
+            actor=actor_of(caller),
+            last_activity_at=now,
+            deadline_at=now + timedelta(minutes=options.deadline_minutes),
+            check_at=now + _FIRST_LOOK,
+        )
+        spec = JobSpec(
+            project_id=project_id,
+            job_id=job_id,
+            kind=submission.kind.name,
+            model=submission.model,
+            options=options,
+            created_by=caller,
+            created_at=now,
+            estimated_microusd=estimated.total_microusd,
+        )
+        answer = created_job_view(ledger, spec, now, duplicates=submission.duplicates).model_dump_json().encode()
+        record = None
+        if key is not None:
+            record = IdempotencyRecord(key, fingerprint, job_id, zlib.compress(answer), now + _KEPT_FOR)
+        items = [
+            NewItem(position, entry.values, entry.custom_id) for position, entry in enumerate(submission.entries, 1)
+        ]
+        return NewJob(ledger, spec, items, record), answer
+
+    def _write(self, job: NewJob) -> Ledger | Replay:
+        """Write the job; the ledger as it then stands, or what its key was used for."""
+        try:
+            return self.intake.create(job, now=self.clock.now())
+        except RefusedError as refused:
+            # Its rows are there already, or another has taken its intake over: only a key could tell whose they are.
+            raise StoreUnavailableError(f"the intake of {job.ledger.job_id} was refused") from refused
+
+    def _resume(self, job: NewJob, stale: Ledger) -> Ledger:
+        """Finish an intake whose writer died; the same body makes the same items."""
+        now = self.clock.now()
+        try:
+            return self.intake.resume(job, stale, now=now, check_at=now + _FIRST_LOOK)
+        except RefusedError as refused:
+            left = 0.0 if stale.check_at is None else (stale.check_at - now).total_seconds()
+            raise RequestError(
+                409,
+                "idempotency_in_progress",
+                "A request with this Idempotency-Key is still being written.",
+                retryable=True,
+                retry_after_seconds=max(1, min(_BUSY_SECONDS, math.ceil(left))),
+            ) from refused
+
+    def _dispatch(self, ledger: Ledger, spec: JobSpec) -> None:
+        """Fill the queue as far as it goes now. The job stands: no failure here may fail the request."""
+
+        def move(before: Ledger, cursor: int) -> Ledger:
+            return self.ledgers.dispatched(before, cursor=cursor, actor=ledger.actor)
+
+        if ledger.drive is not Drive.QUEUE:
+            return
+        try:
+            self.queue().dispatch(ledger, timeout_seconds=spec.options.item_timeout_seconds, move_cursor=move)
+        except PressroomError as error:
+            self.logger.exception(
+                "the job is not wholly dispatched; its cursor says what is missing",
+                exc_info=error,
+                job=ledger.job_id,
+            )

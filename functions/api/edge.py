@@ -1,0 +1,158 @@
+"""Between the gateway and the routes: an event becomes a checked call, an answer becomes a response.
+
+The order of the checks is the contract's: 401, membership 404, role 403, 415 and 413, then the route's own 422 and
+409. So a stranger learns nothing about a project from how a request is refused.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from aws_lambda_powertools.event_handler.api_gateway import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.metrics import MetricUnit
+from pydantic import BaseModel
+
+from functions.api.bodies import read_body
+from functions.api.caller import caller_of
+from functions.api.problems import EXPECTED, fault, no_project, no_route, problem_of
+from functions.api.routing import Access, Answer, Call, Route
+from functions.api.validating import invalid
+from shared.errors import BadField, RequestError
+from shared.jobs.ids import PROJECT, is_id
+from shared.store.projects import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from aws_lambda_powertools import Logger, Metrics
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from functions.api.services import Services
+
+__all__ = ["Edge"]
+
+_RANK: Final = {Role.VIEWER: 0, Role.EDITOR: 1, Role.OWNER: 2}
+_BASE64_FROM: Final = 512 * 1024
+"""Larger bodies travel as base64: as JSON text, quotes and line feeds could double one beyond Lambda's 6 MB."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The API over a table of routes. ``services`` makes them at the first request that needs them."""
+
+    routes: Sequence[Route]
+    services: Callable[[], Services]
+    logger: Logger
+    metrics: Metrics
+    _resolver: APIGatewayHttpResolver = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Powertools matches paths, and only that: its validation would run before our checks.
+        resolver = APIGatewayHttpResolver()
+        for route in self.routes:
+            resolver.route(rule=route.rule, method=route.method)(self._served(route))
+        resolver.not_found(self._unrouted)
+        object.__setattr__(self, "_resolver", resolver)
+
+    def respond(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """The response to one event; never raises."""
+        self.logger.set_correlation_id(_request_id(event))
+        try:
+            response: dict[str, Any] = self._resolver.resolve(dict(event), context)
+        except Exception:
+            # The outermost edge: the log gets the stack, the caller gets the request's id, which leads to it.
+            self.logger.exception("a request met a fault of ours", code="internal_error")
+            self._count({"Faults": 1})
+            refusal = _refusal(fault(), event)
+            response = {
+                "statusCode": refusal.status_code,
+                "body": refusal.body,
+                "isBase64Encoded": False,
+                "headers": refusal.headers,
+                "cookies": [],
+            }
+        self.logger.info("answered", route=event.get("rawPath"), status=response["statusCode"])
+        return _portable(response)
+
+    def _served(self, route: Route) -> Callable[..., Response[Any]]:
+        def serve(**path: str) -> Response[Any]:
+            event = self._resolver.current_event.raw_event
+            try:
+                answer = route.run(self._call(route, event, path))
+            except EXPECTED as error:
+                return _refusal(error, event)
+            self._count(answer.counts)
+            return _response(answer, event)
+
+        return serve
+
+    def _count(self, counts: Mapping[str, int]) -> None:
+        for name, value in counts.items():
+            self.metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+        if counts:
+            self.metrics.flush_metrics()
+
+    def _unrouted(self, _: Exception) -> Response[Any]:
+        return _refusal(no_route(), self._resolver.current_event.raw_event)
+
+    def _call(self, route: Route, event: Mapping[str, Any], path: Mapping[str, str]) -> Call:
+        """The call, checked in the contract's order."""
+        services = self.services()
+        caller = "" if route.access is Access.PUBLIC else caller_of(event)
+        role = self._role(services, caller, route.access, path) if isinstance(route.access, Role) else None
+        headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        body = None
+        if route.body is not None:
+            body = read_body(event, headers, max_bytes=services.limits.bytes_per_request)
+            if body is None and route.body_required:
+                raise invalid([BadField("", "a body is required")])
+        context = self._resolver.lambda_context
+        return Call(
+            services=services,
+            caller=caller,
+            role=role,
+            path=path,
+            raw_query=event.get("queryStringParameters") or {},
+            json=body or {},
+            headers=headers,
+            seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
+        )
+
+    @staticmethod
+    def _role(services: Services, caller: str, least: Role, path: Mapping[str, str]) -> Role:
+        project_id = path["project"]
+        role = services.projects.role_of(project_id, caller) if is_id(PROJECT, project_id) else None
+        if role is None:
+            raise no_project()
+        if _RANK[role] < _RANK[least]:
+            raise RequestError(403, "forbidden", f"That needs the role {least}; yours is {role}.")
+        return role
+
+
+def _request_id(event: Mapping[str, Any]) -> str:
+    return str((event.get("requestContext") or {}).get("requestId", ""))
+
+
+def _refusal(error: Any, event: Mapping[str, Any]) -> Response[Any]:  # noqa: ANN401  one of EXPECTED
+    answer = problem_of(error, request_id=_request_id(event), instance=str(event.get("rawPath", "")))
+    return _response(answer, event)
+
+
+def _response(answer: Answer, event: Mapping[str, Any]) -> Response[Any]:
+    body = answer.body.model_dump_json() if isinstance(answer.body, BaseModel) else answer.body
+    return Response(
+        status_code=answer.status,
+        content_type=answer.content_type if body is not None else None,
+        body="" if body is None else body,
+        headers={"X-Request-Id": _request_id(event), "Cache-Control": "no-store", **answer.headers},
+    )
+
+
+def _portable(response: dict[str, Any]) -> dict[str, Any]:
+    """The response as it may leave Lambda."""
+    body: str = response["body"]
+    if response["isBase64Encoded"] or len(body) < _BASE64_FROM:
+        return response
+    return response | {"body": base64.b64encode(body.encode()).decode(), "isBase64Encoded": True}

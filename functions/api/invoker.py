@@ -1,0 +1,55 @@
+"""Starting the processor for process-next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_lambda.client import LambdaClient
+
+    from shared.contracts.messages import LaneMessage
+
+__all__ = ["CLIENT_CONFIG", "Invoker", "LambdaInvoker"]
+
+CLIENT_CONFIG: Final = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+
+
+class Invoker(Protocol):
+    """Starts the processor."""
+
+    def invoke(self, message: LaneMessage) -> None:
+        """Ask the processor to advance a lane, without waiting for it."""
+        ...
+
+
+@dataclass(frozen=True)
+class LambdaInvoker:
+    """Invokes the processor's function asynchronously. ``client`` makes the client at its first use."""
+
+    client: Callable[[], LambdaClient]
+    function: str
+
+    def invoke(self, message: LaneMessage) -> None:
+        """Ask the processor to advance a lane.
+
+        Raises:
+            RequestError: 503, Lambda did not take it.
+        """
+        try:
+            self.client().invoke(FunctionName=self.function, InvocationType="Event", Payload=message.to_json().encode())
+        except (BotoCoreError, ClientError) as error:
+            raise RequestError(
+                503,
+                "processor_unavailable",
+                "The processor could not be started. Nothing has changed; try again.",
+                retryable=True,
+                retry_after_seconds=1,
+            ) from error

@@ -1,0 +1,114 @@
+"""Routes of jobs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from functions.api.creator import fingerprint_of
+from functions.api.cursors import Listing
+from functions.api.estimator import estimate
+from functions.api.presenter import etag_of, job_view, single_item_view
+from functions.api.routing import Answer
+from functions.api.validating import invalid, pointer
+from shared.contracts.requests import (
+    MAX_IDEMPOTENCY_KEY,
+    CreateJobQuery,
+    JobQuery,
+    JobsQuery,
+    ProcessNextRequest,
+)
+from shared.contracts.views import DryRunView, JobsPage, JobView, ProcessNextView
+from shared.errors import BadField
+
+if TYPE_CHECKING:
+    from functions.api.routing import Call
+    from shared.jobs.ledger import Ledger
+
+__all__ = ["create", "list_all", "process_next", "read"]
+
+_KEY: Final = re.compile(rf"[\x20-\x7e]{{1,{MAX_IDEMPOTENCY_KEY}}}")
+
+
+def create(call: Call) -> Answer:
+    """A new job; with ``dry_run`` what it would be."""
+    dry_run = call.query(CreateJobQuery).dry_run
+    key = _idempotency_key(call)
+    submission = call.services.submissions.read(call.json)
+    if dry_run:
+        told = estimate(submission, call.services.prices).view()
+        body = DryRunView(accepted=len(submission.entries), duplicates=tuple(submission.duplicates), estimate=told)
+        return Answer(body=body)
+    created = call.services.creator.create(
+        call.project, call.caller, submission, key=key, fingerprint=fingerprint_of(call.json)
+    )
+    job = created.job
+    headers = {
+        "Location": f"/v1/projects/{call.project}/jobs/{job['id']}",
+        "ETag": etag_of(job["version"], job["status"]),
+    }
+    counts = {"JobsCreated": 1, "ItemsAccepted": len(submission.entries)}
+    if created.replayed:
+        headers["Idempotent-Replayed"] = "true"
+        counts = {"JobsReplayed": 1}
+    return Answer(status=202, body=created.answer.decode(), headers=headers, counts=counts)
+
+
+def _idempotency_key(call: Call) -> str | None:
+    key = call.headers.get("idempotency-key")
+    if key is not None and _KEY.fullmatch(key) is None:
+        told = f"1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters"
+        raise invalid([BadField(pointer("headers", "Idempotency-Key"), told)])
+    return key
+
+
+def list_all(call: Call) -> Answer:
+    """The project's jobs, newest first."""
+    query = call.query(JobsQuery)
+    listing = Listing(("jobs", call.project, query.status or ""))
+    page = call.services.jobs.page(
+        call.project, status=query.status, after=listing.after_id(query.cursor), limit=query.limit
+    )
+    return Answer(
+        body=JobsPage(
+            items=tuple(_view(call, ledger) for ledger in page.ledgers),
+            next_cursor=None if page.after is None else listing.cursor(page.after),
+        )
+    )
+
+
+def read(call: Call) -> Answer:
+    """One job; nothing where the caller knows it already."""
+    query = call.query(JobQuery)
+    known = call.headers.get("if-none-match")
+    jobs = call.services.jobs
+    ledger, is_news = jobs.changed(
+        call.project, call.path["job"], known, wait_seconds=query.wait_seconds, seconds_left=call.seconds_left()
+    )
+    headers = {"ETag": jobs.etag(ledger)}
+    return Answer(body=_view(call, ledger), headers=headers) if is_news else Answer(status=304, headers=headers)
+
+
+def _view(call: Call, ledger: Ledger) -> JobView:
+    services = call.services
+    return job_view(ledger, services.jobs.specs.of(ledger.job_id), services.clock.now())
+
+
+def process_next(call: Call) -> Answer:
+    """Advance the job by one item."""
+    request = call.body(ProcessNextRequest)
+    advance = call.services.advancer.advance(
+        call.project, call.path["job"], wait_seconds=request.wait_seconds, seconds_left=call.seconds_left()
+    )
+    spec = call.services.jobs.specs.of(advance.ledger.job_id)
+    running = advance.outcome == "in_progress"
+    return Answer(
+        status=202 if running else 200,
+        body=ProcessNextView(
+            outcome=advance.outcome,
+            item=None if advance.item is None else single_item_view(advance.item, spec),
+            job=_view(call, advance.ledger),
+            retry_after_seconds=advance.retry_after_seconds,
+        ),
+        headers={"Retry-After": str(advance.retry_after_seconds)} if running else {},
+    )

@@ -1,0 +1,147 @@
+"""The OpenAPI 3.1 document, made from the table of routes and pydantic's schemas."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic.json_schema import models_json_schema
+
+from functions.api.routes import ROUTES
+from functions.api.routing import Access, Route
+from functions.api.version import VERSION
+from shared.contracts.problems import Problem
+from shared.store.projects import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pydantic import BaseModel
+
+    from functions.api.routing import Header, Reply
+
+__all__ = ["document", "document_text", "problem_statuses"]
+
+_REFERENCE: Final = "#/components/schemas/{model}"
+_DESCRIPTION: Final = (
+    "Bulk AI generation: submit a job of many items; every item gets exactly one outcome and every job ends. "
+    "Errors are problem details (RFC 9457). Lists come in pages. See each operation for its headers."
+)
+
+
+def document(routes: Sequence[Route] = ROUTES) -> dict[str, Any]:
+    """The document of ``routes``."""
+    references, schemas = _schemas(routes)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, references)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Pressroom", "version": VERSION, "description": _DESCRIPTION},
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+@cache
+def document_text() -> str:
+    """The document of the API as JSON."""
+    return json.dumps(document(), ensure_ascii=False)
+
+
+def problem_statuses(route: Route) -> dict[int, str]:
+    """Which problems a call of ``route`` may meet, and what they mean: most follow from its declaration."""
+    met: dict[int, str] = {}
+    if route.access is not Access.PUBLIC:
+        met[401] = "No access token, or one that is none."
+    if isinstance(route.access, Role):
+        met[404] = "There is no such project, or the caller is not a member of it."
+    if route.access in {Role.EDITOR, Role.OWNER}:
+        met[403] = f"The caller is a member without the role {route.access}."
+    if route.body is not None:
+        met |= {413: "The body is too large.", 415: "The body is not JSON."}
+    if route.body is not None or route.query is not None:
+        met[422] = "Every bad field, by JSON pointer."
+    if route.access is not Access.PUBLIC:
+        met[503] = "The store did not answer; try again after Retry-After."
+    met[500] = "A fault of ours; the request id leads to the log."
+    return dict(sorted((met | dict(route.problems)).items()))
+
+
+def _schemas(routes: Sequence[Route]) -> tuple[dict[Any, dict[str, Any]], dict[str, Any]]:
+    """A reference to each model, and all schemas by name. Requests as they are checked, answers as they are written."""
+    read: list[type[BaseModel]] = [route.body for route in routes if route.body is not None]
+    written = [reply.model for route in routes for reply in route.replies.values() if reply.model is not None]
+    models: list[tuple[type[BaseModel], Any]] = [(model, "validation") for model in dict.fromkeys(read)]
+    models += [(model, "serialization") for model in dict.fromkeys([*written, Problem])]
+    references, schemas = models_json_schema(models, ref_template=_REFERENCE)
+    return {model: dict(reference) for (model, _), reference in references.items()}, schemas["$defs"]
+
+
+def _operation(route: Route, references: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": route.operation,
+        "summary": route.summary,
+        "parameters": list(_parameters(route)),
+        "responses": {
+            **{str(status): _reply(reply, references) for status, reply in route.replies.items()},
+            **{
+                str(status): {
+                    "description": f"{HTTPStatus(status).phrase}: {meaning}",
+                    "content": {"application/problem+json": {"schema": references[Problem]}},
+                }
+                for status, meaning in problem_statuses(route).items()
+            },
+        },
+        "security": [] if route.access is Access.PUBLIC else [{"bearer": []}],
+    }
+    if isinstance(route.access, Role):
+        operation["description"] = f"Needs the role {route.access} in the project."
+    if route.body is not None:
+        operation["requestBody"] = {
+            "required": route.body_required,
+            "content": {"application/json": {"schema": references[route.body]}},
+        }
+    return operation
+
+
+def _parameters(route: Route) -> Iterator[dict[str, Any]]:
+    for name in route.parameters:
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    if route.query is not None:
+        schema = route.query.model_json_schema()
+        definitions = schema.get("$defs", {})
+        for name, field in schema["properties"].items():
+            yield {"name": name, "in": "query", "required": False, "schema": _inlined(field, definitions)}
+    for header in route.headers:
+        yield {**_header(header), "name": header.name, "in": "header", "required": False}
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:  # noqa: ANN401  JSON
+    """``schema`` with its definitions in their places: a parameter has no room for them."""
+    if isinstance(schema, list):
+        return [_inlined(entry, definitions) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {name: _inlined(entry, definitions) for name, entry in schema.items()}
+
+
+def _header(header: Header) -> dict[str, Any]:
+    return {"description": header.description, "schema": {"type": "string"}}
+
+
+def _reply(reply: Reply, references: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    schema = {} if reply.model is None else references[reply.model]
+    told: dict[str, Any] = {"description": reply.description}
+    if reply.headers:
+        told["headers"] = {header.name: _header(header) for header in reply.headers}
+    if reply.content_types:
+        told["content"] = {content_type: {"schema": schema} for content_type in reply.content_types}
+    return told

@@ -1,0 +1,240 @@
+"""Records as the views that callers see."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.contracts.views import (
+    AttemptView,
+    CancelledResult,
+    CompletedResult,
+    CountsView,
+    CreatedJobView,
+    DuplicateView,
+    ErrorTallyView,
+    ErrorView,
+    FailedResult,
+    ItemView,
+    JobUsageView,
+    JobView,
+    OptionsView,
+    ProgressView,
+    ProjectView,
+    ResultLine,
+    SingleItemView,
+    TemplateRefView,
+    UsageView,
+)
+from shared.jobs.progress import estimated_completion_at, progress_of
+from shared.queue.queues import LEASE_MARGIN_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from functions.api.item_reader import ShownItem
+    from shared.jobs.items import Failure, Outcome, PastAttempt
+    from shared.jobs.ledger import Ledger
+    from shared.jobs.spec import JobOptions, JobSpec
+    from shared.store.projects import Membership
+
+__all__ = [
+    "created_job_view",
+    "etag_of",
+    "item_view",
+    "job_view",
+    "project_view",
+    "result_line",
+    "single_item_view",
+    "usd",
+]
+
+_MILLION: Final = 1_000_000
+
+
+def usd(microusd: int) -> float:
+    """Micro-dollars as dollars."""
+    return microusd / _MILLION
+
+
+def etag_of(version: int, status: str) -> str:
+    """The strong entity tag of a job's version and shown status."""
+    return f'"{version}-{status}"'
+
+
+def project_view(membership: Membership) -> ProjectView:
+    """A project, as its member sees it."""
+    project = membership.project
+    return ProjectView(
+        id=project.project_id, name=project.name, role=membership.role.value, created_at=project.created_at
+    )
+
+
+def job_view(ledger: Ledger, spec: JobSpec, now: datetime) -> JobView:
+    """A job."""
+    return JobView(**_job_fields(ledger, spec, now))
+
+
+def created_job_view(
+    ledger: Ledger, spec: JobSpec, now: datetime, *, duplicates: Sequence[DuplicateView]
+) -> CreatedJobView:
+    """A job, as the answer to its creation."""
+    return CreatedJobView(**_job_fields(ledger, spec, now), accepted=ledger.total, duplicates=tuple(duplicates))
+
+
+def _job_fields(ledger: Ledger, spec: JobSpec, now: datetime) -> dict[str, Any]:
+    counts = ledger.counts
+    progress = progress_of(counts)
+    template = spec.template
+    return {
+        "id": ledger.job_id,
+        "project_id": ledger.project_id,
+        "name": ledger.name,
+        "kind": ledger.kind,
+        "model": spec.model,
+        "template": None if template is None else TemplateRefView(id=template.template_id, version=template.version),
+        "status": ledger.shown_status(now),
+        "pause_reason": ledger.pause_reason,
+        "cancel_reason": ledger.cancel_reason,
+        "generation": ledger.generation,
+        "version": ledger.version,
+        "created_by": spec.created_by,
+        "options": _options_view(spec.options),
+        "counts": CountsView(
+            total=counts.total,
+            queued=counts.queued,
+            processing=counts.processing,
+            completed=counts.completed,
+            failed=counts.failed,
+            cancelled=counts.cancelled,
+        ),
+        "progress": ProgressView(done=progress.done, total=progress.total, percent=progress.percent),
+        "usage": JobUsageView(
+            input_tokens=ledger.input_tokens,
+            output_tokens=ledger.output_tokens,
+            cost_usd=usd(ledger.cost_microusd),
+            estimated_cost_usd=usd(spec.estimated_microusd),
+        ),
+        "error_summary": tuple(
+            ErrorTallyView(
+                code=tally.code,
+                error_class=tally.error_class,
+                retryable=tally.retryable,
+                count=tally.count,
+                first_position=tally.first_position,
+            )
+            for tally in ledger.error_summary
+        ),
+        "not_retried": ledger.not_retried,
+        "created_at": ledger.created_at,
+        "started_at": ledger.started_at,
+        "last_activity_at": ledger.last_activity_at,
+        "estimated_completion_at": estimated_completion_at(ledger, now),
+        "completed_at": ledger.completed_at,
+        "deadline_at": ledger.deadline_at,
+    }
+
+
+def _options_view(options: JobOptions) -> OptionsView:
+    return OptionsView(
+        concurrency=options.concurrency,
+        drive=options.drive,
+        on_error=options.on_error,
+        on_duplicate=options.on_duplicate,
+        max_attempts=options.max_attempts,
+        item_timeout_seconds=options.item_timeout_seconds,
+        deadline_minutes=options.deadline_minutes,
+        min_interval_seconds=options.min_interval_seconds,
+        budget_usd=None if options.budget_microusd is None else usd(options.budget_microusd),
+        model=options.model,
+    )
+
+
+def item_view(shown: ShownItem, spec: JobSpec) -> ItemView:
+    """An item without its output."""
+    return ItemView(**_item_fields(shown, spec))
+
+
+def single_item_view(shown: ShownItem, spec: JobSpec) -> SingleItemView:
+    """An item with its output."""
+    return SingleItemView(**_item_fields(shown, spec), output=_output(shown.outcome))
+
+
+def _item_fields(shown: ShownItem, spec: JobSpec) -> dict[str, Any]:
+    outcome, lease = shown.outcome, shown.lease
+    expires_at = None if lease is None else lease.expires_at
+    started_at = None if outcome is None else outcome.started_at
+    if expires_at is not None:
+        started_at = expires_at - timedelta(seconds=spec.options.item_timeout_seconds + LEASE_MARGIN_SECONDS)
+    return {
+        "position": shown.row.position,
+        "custom_id": shown.row.custom_id,
+        "status": shown.status,
+        "input": dict(shown.row.input),
+        "error": None if outcome is None else _error_view(outcome.error),
+        "attempts": tuple(map(_attempt_view, shown.row.attempts)),
+        "usage": _usage_view(outcome),
+        "model": None if outcome is None else outcome.model,
+        "started_at": started_at,
+        "completed_at": None if outcome is None else outcome.completed_at,
+        "lease_expires_at": expires_at,
+    }
+
+
+def _attempt_view(attempt: PastAttempt) -> AttemptView:
+    return AttemptView(
+        number=attempt.number,
+        generation=attempt.generation,
+        started_at=attempt.started_at,
+        ended_at=attempt.ended_at,
+        outcome=attempt.outcome,
+        error=_error_view(attempt.error),
+        possible_duplicate_spend=attempt.possible_duplicate_spend,
+    )
+
+
+def _error_view(failure: Failure | None) -> ErrorView | None:
+    return None if failure is None else _told(failure)
+
+
+def _told(failure: Failure) -> ErrorView:
+    return ErrorView(
+        code=failure.code,
+        error_class=failure.error_class,
+        retryable=failure.retryable,
+        http_status=failure.http_status,
+        message=failure.message,
+        claude_request_id=failure.claude_request_id,
+        trace_id=failure.trace_id,
+    )
+
+
+def _usage_view(outcome: Outcome | None) -> UsageView | None:
+    if outcome is None:
+        return None
+    return UsageView(
+        input_tokens=outcome.input_tokens, output_tokens=outcome.output_tokens, cost_usd=usd(outcome.cost_microusd)
+    )
+
+
+def _output(outcome: Outcome | None) -> Any:  # noqa: ANN401  JSON
+    return None if outcome is None or outcome.output is None else json.loads(outcome.output)
+
+
+def result_line(shown: ShownItem) -> ResultLine:
+    """A finished item as a line of the results."""
+    outcome = shown.outcome
+    result: CompletedResult | FailedResult | CancelledResult = CancelledResult()
+    if outcome is not None:
+        result = CompletedResult(output=_output(outcome))
+        if outcome.error is not None:
+            result = FailedResult(error=_told(outcome.error))
+    return ResultLine(
+        position=shown.row.position,
+        custom_id=shown.row.custom_id,
+        input=dict(shown.row.input),
+        result=result,
+        usage=_usage_view(outcome),
+    )

@@ -1,0 +1,74 @@
+"""Errors as problem details: the one place where an error becomes a status."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from functions.api.routing import Answer
+from shared.contracts.problems import BadFieldView, Problem
+from shared.errors import QueueUnavailableError, RequestError, StoreUnavailableError
+
+__all__ = ["EXPECTED", "fault", "no_job", "no_project", "no_route", "problem_of"]
+
+EXPECTED: Final = (RequestError, StoreUnavailableError, QueueUnavailableError)
+"""What :func:`problem_of` knows; everything else is a fault of ours."""
+_UNAVAILABLE_SECONDS: Final = 1
+
+
+def no_route() -> RequestError:
+    """There is nothing at this address."""
+    return RequestError(404, "not_found", "There is no such route.")
+
+
+def no_project() -> RequestError:
+    """The same for a project that does not exist, for one that is not the caller's, and for an id that is none."""
+    return RequestError(404, "not_found", "There is no such project, or you are not a member of it.")
+
+
+def no_job() -> RequestError:
+    """Likewise for a job of another project, and for one in intake."""
+    return RequestError(404, "not_found", "The project has no such job.")
+
+
+def fault() -> RequestError:
+    """Ours. What it was stands in the log under the request's id, and nowhere else."""
+    return RequestError(500, "internal_error", "Something went wrong on our side. The request id leads to the log.")
+
+
+def problem_of(
+    error: RequestError | StoreUnavailableError | QueueUnavailableError, *, request_id: str, instance: str
+) -> Answer:
+    """``error`` as an answer."""
+    told = error if isinstance(error, RequestError) else _unavailable()
+    # Members of RFC 9457 keep their meaning: an illegal transition's status of the job is `job_status`.
+    body = Problem(
+        **told.extra,
+        title=HTTPStatus(told.status).phrase,
+        status=told.status,
+        detail=told.detail,
+        instance=instance,
+        code=told.code,
+        request_id=request_id,
+        retryable=told.retryable,
+        errors=tuple(BadFieldView(pointer=bad.pointer, detail=bad.detail) for bad in told.errors) or None,
+    )
+    headers = {} if told.retry_after_seconds is None else {"Retry-After": str(told.retry_after_seconds)}
+    if told.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Answer(
+        status=told.status,
+        body=body.model_dump_json(exclude_none=True),
+        content_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def _unavailable() -> RequestError:
+    return RequestError(
+        503,
+        "unavailable",
+        "The store did not answer in time. Nothing is lost; try again.",
+        retryable=True,
+        retry_after_seconds=_UNAVAILABLE_SECONDS,
+    )

@@ -1,0 +1,122 @@
+"""What the routes work with, made once in a process."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self
+
+import boto3
+
+from functions.api.advancer import Advancer
+from functions.api.creator import Creator
+from functions.api.invoker import CLIENT_CONFIG, Invoker, LambdaInvoker
+from functions.api.item_reader import ItemReader
+from functions.api.job_reader import JobReader, Pace, Specs
+from functions.api.results import Exporter
+from functions.api.submission import SubmissionReader
+from shared.clock import Clock, SystemClock
+from shared.errors import SettingsError
+from shared.generation.pricing import parse_price_table
+from shared.queue.dispatch import WorkQueue
+from shared.store.dynamodb import DynamoTable
+from shared.store.intake import IntakeStore
+from shared.store.items import ItemStore
+from shared.store.job_lists import JobLists
+from shared.store.ledgers import LedgerStore
+from shared.store.projects import ProjectStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aws_lambda_powertools import Logger
+    from mypy_boto3_lambda.client import LambdaClient
+
+    from functions.api.settings import ApiSettings
+    from shared.contracts.limits import Limits
+    from shared.generation.kind import Kind
+    from shared.generation.pricing import PriceTable
+
+__all__ = ["Services"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """The routes' collaborators. Nothing in them decides anything between two requests.
+
+    Kinds, and the clients of queue and Lambda, are made at their first use: most requests are polls.
+    """
+
+    limits: Limits
+    kinds: Callable[[], Mapping[str, Kind[Any, Any]]]
+    prices: PriceTable
+    projects: ProjectStore
+    submissions: SubmissionReader
+    creator: Creator
+    jobs: JobReader
+    items: ItemReader
+    exporter: Exporter
+    advancer: Advancer
+    clock: Clock
+
+    @classmethod
+    def from_settings(cls, settings: ApiSettings, logger: Logger) -> Self:
+        """The services of the environment's account and region. Queue and Lambda clients are made at their first use.
+
+        Raises:
+            SettingsError: the prices are none, or the default model is not among them.
+        """
+        return cls.over(
+            settings,
+            logger,
+            table=DynamoTable.from_env(settings.table_name),
+            queue=cache(lambda: WorkQueue.from_env(settings.queue_url)),
+            invoker=LambdaInvoker(cache(_lambda_client), settings.processor_function),
+            clock=SystemClock(),
+        )
+
+    @classmethod
+    def over(
+        cls,
+        settings: ApiSettings,
+        logger: Logger,
+        *,
+        table: DynamoTable,
+        queue: Callable[[], WorkQueue],
+        invoker: Invoker,
+        clock: Clock,
+    ) -> Self:
+        """The services over these parts."""
+        prices = parse_price_table(settings.price_table_json)
+        if not prices.known(settings.default_model):
+            raise SettingsError(f"PRESSROOM_DEFAULT_MODEL: {settings.default_model!r} has no price")
+        ledgers, items = LedgerStore(table), ItemStore(table)
+        pace = Pace(clock, random.random)
+        jobs = JobReader(ledgers, JobLists(table), Specs(items), clock, pace)
+        reader = ItemReader(jobs, items)
+        return cls(
+            limits=settings,
+            kinds=_kinds,
+            prices=prices,
+            projects=ProjectStore(table),
+            submissions=SubmissionReader(settings, _kinds, prices, settings.default_model),
+            creator=Creator(IntakeStore(table), ledgers, queue, prices, clock, logger),
+            jobs=jobs,
+            items=reader,
+            exporter=Exporter(reader, _kinds),
+            advancer=Advancer(jobs, reader, items, invoker, clock, pace, random.choice),
+            clock=clock,
+        )
+
+
+@cache
+def _kinds() -> Mapping[str, Kind[Any, Any]]:
+    from shared.generation.kinds import KINDS  # noqa: PLC0415  most requests are polls, which need no kind
+
+    return KINDS
+
+
+def _lambda_client() -> LambdaClient:
+    client: LambdaClient = boto3.client("lambda", config=CLIENT_CONFIG)
+    return client

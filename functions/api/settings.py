@@ -1,0 +1,48 @@
+"""What the api must be told: environment variables by :mod:`shared.environment`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from shared.contracts.limits import Limits
+from shared.errors import SettingsError
+from shared.jobs.ledger import MAX_LANES
+
+__all__ = ["ApiSettings"]
+
+_MAX_ITEMS: Final = 10_000
+"""More are not written within the gateway's 30 seconds."""
+_MAX_BYTES_PER_ITEM: Final = 32 * 1024
+"""A transaction takes 100 items and 4 MB."""
+_MAX_BYTES_PER_REQUEST: Final = 4 * 1024 * 1024
+"""A function's event has at most 6 MB, the body in it written as JSON text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiSettings(Limits):
+    """The table and queue it writes, the function that process-next invokes, and every limit.
+
+    ``price_table_json`` empty means the built-in prices; ``default_model`` must have one.
+
+    Raises:
+        SettingsError: a limit is beyond what the parts can carry.
+    """
+
+    table_name: str
+    queue_url: str
+    processor_function: str
+    default_model: str = "claude-sonnet-5-5"
+    price_table_json: str = ""
+
+    def __post_init__(self) -> None:
+        bounds = {
+            "max_items_per_job": (1, _MAX_ITEMS),
+            "min_items_per_job": (1, self.max_items_per_job),
+            "bytes_per_item": (1, _MAX_BYTES_PER_ITEM),
+            "bytes_per_request": (1, _MAX_BYTES_PER_REQUEST),
+            "concurrency_max": (1, MAX_LANES),
+        }
+        for name, (least, most) in bounds.items():
+            if not least <= getattr(self, name) <= most:
+                raise SettingsError(f"PRESSROOM_{name.upper()} is {getattr(self, name)}, not {least} to {most}")

@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from functions.api.edge import Edge
+from functions.api.openapi import problem_statuses
+from functions.api.routes import ROUTES
+from functions.api.routing import Access, Answer, Reply, Route, UndeclaredAccessError
+from shared.errors import StoreUnavailableError
+from shared.jobs.ids import PROJECT, new_id
+from shared.store.projects import Role
+from tests.support.clock import START
+from tests.support.front_desk import body_of
+from tests.support.http_events import REQUEST_ID, access_claims, http_event
+
+if TYPE_CHECKING:
+    from tests.support.front_desk import FrontDesk
+
+PRIVATE = [route for route in ROUTES if route.access is not Access.PUBLIC]
+OF_A_PROJECT = [route for route in ROUTES if isinstance(route.access, Role)]
+FOR_EDITORS = [route for route in ROUTES if route.access is Role.EDITOR]
+WITH_BODY = [route for route in ROUTES if route.body is not None]
+WITH_QUERY = [route for route in ROUTES if route.query is not None]
+
+
+def operation(route: Route) -> str:
+    return route.operation
+
+
+def path_of(desk: FrontDesk, route: Route, job: str = "job_01JDA4Y3C0D1E2F3G4H5J6K7M8") -> str:
+    return route.path.format(project=desk.project, job=job, position=1) if route.parameters else route.path
+
+
+@pytest.mark.parametrize("route", PRIVATE, ids=operation)
+def test_every_private_route_answers_401_when_there_is_no_token(desk: FrontDesk, route: Route) -> None:
+    answer = desk.client(None).call(route.method, path_of(desk, route), {})
+
+    assert answer.status == 401
+    assert answer.json["code"] == "unauthorized"
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("route", OF_A_PROJECT, ids=operation)
+def test_every_project_route_answers_the_same_404_when_the_project_is_foreign_missing_or_malformed(
+    desk: FrontDesk, route: Route
+) -> None:
+    stranger = desk.client("mallory")
+    missing = new_id(PROJECT, START)
+    answers = []
+    for project in (desk.project, missing, "prj_1", "nonsense", "prj_" + "\u00e9" * 26):
+        path = route.path.format(project=project, job="job_01JDA4Y3C0D1E2F3G4H5J6K7M8", position=1)
+        answers.append(stranger.call(route.method, path, body="\0", headers={"content-type": "text/plain"}))
+
+    bodies = [{name: value for name, value in answer.json.items() if name != "instance"} for answer in answers]
+    assert [answer.status for answer in answers] == [404] * 5
+    assert all(body == bodies[0] for body in bodies)
+
+
+@pytest.mark.parametrize("route", FOR_EDITORS, ids=operation)
+def test_every_writing_route_answers_403_before_it_looks_at_the_body_when_the_caller_only_views(
+    desk: FrontDesk, route: Route
+) -> None:
+    desk.join("victor", "viewer")
+
+    answer = desk.client("victor").call(
+        route.method, path_of(desk, route), body="x", headers={"content-type": "text/plain"}
+    )
+
+    assert answer.status == 403
+    assert answer.json["code"] == "forbidden"
+
+
+@pytest.mark.parametrize("route", OF_A_PROJECT, ids=operation)
+def test_a_member_with_the_role_gets_past_the_door(desk: FrontDesk, route: Route) -> None:
+    desk.join("erin", "editor")
+    job = desk.job().rpartition("/")[2]
+    body = body_of() if route.operation == "createJob" else None
+
+    answer = desk.client("erin").call(route.method, path_of(desk, route, job), body)
+
+    assert answer.status in route.replies
+
+
+@pytest.mark.parametrize("route", WITH_BODY, ids=operation)
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"content-type": "text/plain"}, "{}"),
+        ({"content-type": "multipart/form-data"}, "{}"),
+        ({"content-type": "application/json; charset=latin-1"}, "{}"),
+        ({"content-type": "application/json,application/json"}, "{}"),
+        ({"content-type": "application/json", "content-encoding": "gzip"}, "{}"),
+    ],
+)
+def test_every_route_with_a_body_answers_415_when_it_is_no_plain_json(
+    desk: FrontDesk, route: Route, headers: dict[str, str], body: str
+) -> None:
+    answer = desk.client().call(route.method, path_of(desk, route), body=body, headers=headers)
+
+    assert answer.status == 415
+    assert answer.json["code"] == "unsupported_media_type"
+
+
+@pytest.mark.acceptance(7)
+@pytest.mark.parametrize("route", WITH_BODY, ids=operation)
+@pytest.mark.parametrize("encoded", [False, True])
+def test_every_route_with_a_body_answers_413_when_it_is_larger_than_the_limit(
+    desk: FrontDesk, route: Route, encoded: bool
+) -> None:
+    desk.settings = {"bytes_per_request": 1_000}
+    body = json.dumps({"name": "n" * 1_000})
+    if encoded:
+        body = base64.b64encode(body.encode()).decode()
+
+    answer = desk.client().call(route.method, path_of(desk, route), body=body, base64_encoded=encoded)
+
+    assert answer.status == 413
+    assert answer.json["bytes_per_request"] == 1_000
+
+
+@pytest.mark.acceptance(8)
+@pytest.mark.parametrize("route", WITH_BODY, ids=operation)
+def test_every_route_with_a_body_answers_422_when_a_field_is_unknown(desk: FrontDesk, route: Route) -> None:
+    answer = desk.client().call(route.method, path_of(desk, route), {"colour": "red"})
+
+    assert answer.status == 422
+    assert answer.pointers["/colour"] == "this field is unknown"
+
+
+@pytest.mark.parametrize("route", WITH_QUERY, ids=operation)
+def test_every_route_with_a_query_answers_422_when_a_parameter_is_bad(desk: FrontDesk, route: Route) -> None:
+    query = dict.fromkeys(["limit", "wait_seconds", "dry_run", "format"], "nonsense")
+
+    answer = desk.client().call(route.method, path_of(desk, route), body_of(), query=query)
+
+    assert answer.status == 422
+    assert all(pointer.startswith("/query/") for pointer in answer.pointers)
+
+
+@pytest.mark.parametrize("route", [r for r in PRIVATE if r.operation not in {"limits", "kinds"}], ids=operation)
+def test_every_route_answers_503_when_the_store_is_unavailable(
+    desk: FrontDesk, route: Route, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(*_: Any, **__: Any) -> None:
+        raise StoreUnavailableError("throttled")
+
+    for method in ("get", "transact", "query", "update", "get_many"):
+        monkeypatch.setattr(f"shared.store.dynamodb.DynamoTable.{method}", unavailable)
+    body = {"name": "Blog"} if route.operation == "createProject" else body_of()
+
+    answer = desk.client().call(route.method, path_of(desk, route), body)
+
+    assert answer.status == 503
+    assert answer.headers["retry-after"] == "1"
+    assert answer.json["retryable"] is True
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=operation)
+def test_every_documented_problem_is_one_that_a_test_here_shows(route: Route) -> None:
+    shown = {500}
+    shown |= {401, 503} if route in PRIVATE else set()
+    shown |= {404} if route in OF_A_PROJECT else set()
+    shown |= {403} if route in FOR_EDITORS else set()
+    shown |= {413, 415, 422} if route in WITH_BODY else set()
+    shown |= {422} if route in WITH_QUERY else set()
+    shown |= {409} if route.operation in {"createJob", "processNext"} else set()  # in their own tests
+
+    assert set(problem_statuses(route)) == shown
+
+
+def test_a_fault_of_ours_answers_500_without_a_word_of_it_when_a_route_raises(
+    desk: FrontDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr("shared.store.dynamodb.DynamoTable.get", broken)
+
+    answer = desk.client().get(desk.jobs)
+
+    assert answer.status == 500
+    assert answer.json["code"] == "internal_error"
+    assert answer.json["request_id"] == REQUEST_ID == answer.headers["x-request-id"]
+    assert "secret" not in answer.text
+    assert "Traceback" not in answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("event", [{}, {"requestContext": None}, {"requestContext": {"http": {}}, "rawPath": "/docs"}])
+def test_an_event_that_is_none_answers_500_when_the_gateway_sends_nonsense(
+    desk: FrontDesk, event: dict[str, Any]
+) -> None:
+    assert desk.client().send(event).status == 500
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/v2/health"),
+        ("DELETE", "/v1/health"),
+        ("POST", "/v1/kinds"),
+        ("GET", "/v1/health/"),
+        ("GET", "/v1/projects/p/usage"),
+    ],
+)
+def test_an_unknown_route_answers_a_404_problem(desk: FrontDesk, method: str, path: str) -> None:
+    answer = desk.client().call(method, path)
+
+    assert answer.status == 404
+    assert answer.json["detail"] == "There is no such route."
+    assert answer.json["instance"] == path
+
+
+@pytest.mark.parametrize("path", ["/v1/health", "/v1/limits", "/nowhere", "/v1/projects/x"])
+def test_every_answer_carries_the_request_id_and_is_not_stored(desk: FrontDesk, path: str) -> None:
+    answer = desk.client().get(path)
+
+    assert answer.headers["x-request-id"] == REQUEST_ID
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_large_answer_travels_as_base64_so_that_quotes_cannot_double_it(desk: FrontDesk) -> None:
+    route = Route(
+        method="GET",
+        path="/large",
+        operation="large",
+        summary="",
+        access=Access.PUBLIC,
+        run=lambda _: Answer(body=json.dumps({"text": '"' * 600_000})),
+        replies={200: Reply(description="")},
+    )
+    services = desk.services()
+
+    response = Edge([route], lambda: services, desk.logger, None).respond(http_event("GET", "/large"), None)  # type: ignore[arg-type]  # neither is used
+
+    assert response["isBase64Encoded"] is True
+
+
+def test_a_route_of_a_project_cannot_be_declared_without_a_role() -> None:
+    parts: dict[str, Any] = {
+        "method": "GET",
+        "operation": "o",
+        "summary": "",
+        "run": lambda _: Answer(),
+        "replies": {},
+    }
+
+    for path, access in [("/{project}", Access.SIGNED_IN), ("/x", Role.OWNER), ("/x", None)]:
+        with pytest.raises(UndeclaredAccessError):
+            Route(path=path, access=access, **parts)
+    with pytest.raises(TypeError, match="access"):
+        Route(path="/x", **parts)
+
+
+CLAIMS = access_claims("alice")
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {},
+        {**CLAIMS, "token_use": "id"},
+        {name: value for name, value in CLAIMS.items() if name != "token_use"},
+        {"token_use": "access"},
+        {**CLAIMS, "username": "", "client_id": ""},
+        {**CLAIMS, "username": "client:3n4b5urk1ft4fl3mg5e62d9ado"},
+        {**CLAIMS, "username": "a" * 257},
+        {**CLAIMS, "username": "a\nb"},
+    ],
+)
+def test_a_token_that_is_no_access_token_of_a_caller_answers_401(desk: FrontDesk, claims: dict[str, str]) -> None:
+    assert desk.client().get("/v1/kinds", claims=claims).status == 401
+
+
+def test_an_authorizer_without_claims_answers_401(desk: FrontDesk) -> None:
+    event = http_event("GET", "/v1/kinds")
+    for authorizer in (None, {}, {"jwt": None}, {"jwt": {"claims": None}}):
+        event["requestContext"]["authorizer"] = authorizer
+        assert desk.client().send(event).status == 401
+
+
+def test_a_machine_is_a_caller_of_its_own_when_its_token_has_no_user(desk: FrontDesk) -> None:
+    machine = {name: value for name, value in CLAIMS.items() if name != "username"}
+    client = desk.client()
+
+    project = client.post("/v1/projects", {"name": "Nightly"}, claims=machine).json["id"]
+
+    assert client.get(f"/v1/projects/{project}", claims=machine).json["role"] == "owner"
+    assert client.get(f"/v1/projects/{project}").status == 404
+
+
+def test_header_names_are_read_in_any_case(desk: FrontDesk) -> None:
+    event = http_event("POST", "/v1/projects", claims=CLAIMS, body="{}")
+    event["headers"] = {"Content-Type": "text/plain"}
+
+    assert desk.client().send(event).status == 415
+
+
+def test_a_body_without_a_content_type_is_taken_for_json(desk: FrontDesk) -> None:
+    assert desk.client().post("/v1/projects", body='{"name": "Blog"}').status == 201

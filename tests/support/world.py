@@ -1,0 +1,164 @@
+"""A job twice: rows in a table, and the pure rules beside them. Every step goes to both and they must agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared.errors import TransitionRefusedError
+from shared.jobs.ids import JOB, PROJECT, new_id
+from shared.jobs.items import work_places
+from shared.jobs.lanes import first_generation_lanes
+from shared.jobs.ledger import Ledger
+from shared.jobs.statuses import Drive, ItemStatus, OnError
+from shared.store.dynamodb import RefusedError
+from shared.store.intake import IntakeStore, NewJob
+from shared.store.item_rows import NewItem
+from shared.store.items import ItemStore
+from shared.store.ledgers import LedgerStore, refused_ledger
+from tests.support.clock import ManualClock
+from tests.support.invariants import History, Snapshot, check, check_step
+from tests.support.ledgers import make_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shared.errors import ErrorCode
+    from shared.jobs.items import Outcome
+    from shared.store.dynamodb import DynamoTable
+    from tests.support.steps import Step
+
+__all__ = ["EST", "World", "WorldConfig"]
+
+EST = 10
+"""What an item can cost at most, in micro-dollars."""
+
+
+@dataclass(frozen=True)
+class WorldConfig:
+    """The job's options, and how much of everything there is."""
+
+    items: int = 3
+    lanes: int = 2
+    max_attempts: int = 2
+    on_error: OnError = OnError.CONTINUE
+    budget_microusd: int | None = None
+    drive: Drive = Drive.QUEUE
+
+
+@dataclass
+class World:
+    """One job. ``ledger`` and ``outcomes`` are the pure side; the table is the real one."""
+
+    table: DynamoTable
+    config: WorldConfig
+    clock: ManualClock = field(default_factory=ManualClock)
+
+    def __post_init__(self) -> None:
+        self.ledgers = LedgerStore(self.table)
+        self.items = ItemStore(self.table)
+        self.outcomes: dict[int, Outcome] = {}
+        self.work: tuple[tuple[int, ...], ...] = ()
+        self.history = History(self.config.max_attempts, self.config.budget_microusd)
+        self.settled: set[str] = set()
+        self.sound = True
+        now, config = self.clock.now(), self.config
+        self.ledger = Ledger(
+            project_id=new_id(PROJECT, now),
+            job_id=new_id(JOB, now),
+            name="A job",
+            kind="outline",
+            drive=config.drive,
+            total=config.items,
+            queued=config.items,
+            open=config.items,
+            lanes=first_generation_lanes(config.items, config.lanes),
+            created_at=now,
+            est_microusd=EST if config.budget_microusd is not None else 0,
+            headroom_microusd=config.budget_microusd,
+            check_at=now + timedelta(seconds=60),
+            actor="api",
+        )
+        rows = [NewItem(position, {"topic": "T"}) for position in range(1, config.items + 1)]
+        IntakeStore(self.table).create(NewJob(self.ledger, make_spec(job_id=self.ledger.job_id), rows), now=now)
+
+    @property
+    def now(self) -> Snapshot:
+        """The job as the rules have it."""
+        return Snapshot(self.ledger, dict(self.outcomes), self.work)
+
+    def position(self, ledger: Ledger, lane: int) -> int:
+        """The item that ``lane`` stands at, as a worker with that claim sees it."""
+        if ledger.generation != self.ledger.generation:
+            return 0
+        return Snapshot(ledger, {}, self.work).position(lane, ledger.lanes[lane].next)
+
+    def apply(self, step: Step) -> bool:
+        """Do ``step`` on both sides. Whether it went through; an :class:`AssertionError` where they differ."""
+        self.sound = False
+        before, expected = self.now, self._ruled(step)
+        repeated = step.name == "settle" and step.token in self.settled
+        try:
+            step.stored(self.ledgers)
+            went = True
+        except TransitionRefusedError as refused:
+            went = False
+            seen = refused_ledger(refused) if isinstance(refused, RefusedError) else None
+            assert seen is None or seen in (self.ledger, step.seen), f"{step.name} was refused by {seen}"
+        assert went is (expected is not None) or repeated, f"{step.name}: the write says {went}, the rule {expected}"
+        if expected is not None:
+            self._moved(step, expected)
+        stored = self.ledgers.read(self.ledger.project_id, self.ledger.job_id)
+        assert stored == self.ledger, f"after {step.name} the row is\n{stored}\nthe rule makes\n{self.ledger}"
+        if step.outcome is not None:
+            self.compare_item(step.outcome.position)
+        check_step(step, before, self.now, self.history)
+        check(self.now, self.history)
+        self.sound = True
+        return went
+
+    def _ruled(self, step: Step) -> Ledger | None:
+        try:
+            return step.pure(self.ledger)
+        except TransitionRefusedError:
+            return None
+
+    def _moved(self, step: Step, ledger: Ledger) -> None:
+        self.ledger = ledger
+        if step.name == "settle" and step.outcome is not None and step.token is not None:
+            self.outcomes[step.outcome.position] = step.outcome
+            self.settled.add(step.token)
+        if step.work is not None:
+            self.work = step.work
+            assert self.items.work(ledger) == work_places(step.work), "the lists of work are not the retry's choice"
+        if self.history.budget_microusd is not None:
+            self.history.budget_microusd += step.more_microusd
+
+    def compare_item(self, position: int) -> None:
+        """The item's row tells the outcome that the rules have."""
+        row = self.items.read(self.ledger.job_id, position)
+        assert row is not None
+        assert row.outcome == self.outcomes.get(position), f"item {position} tells {row.outcome}"
+
+    def compare(self) -> None:
+        """Every row tells what the rules have."""
+        assert self.ledgers.read(self.ledger.project_id, self.ledger.job_id) == self.ledger
+        for row in self.items.after(self.ledger.job_id, 0, page=100, outputs=True):
+            assert row.outcome == self.outcomes.get(row.position), f"item {row.position} tells {row.outcome}"
+
+    def failed(self) -> list[int]:
+        """The positions whose items are failed."""
+        return sorted(position for position, found in self.outcomes.items() if found.status is ItemStatus.FAILED)
+
+    def tally(self, positions: list[int]) -> tuple[Mapping[ErrorCode, int], Mapping[ErrorCode, int]]:
+        """Errors and firsts of ``positions``, which stay failed."""
+        errors: dict[ErrorCode, int] = {}
+        firsts: dict[ErrorCode, int] = {}
+        for position in positions:
+            failure = self.outcomes[position].error
+            assert failure is not None
+            errors[failure.code] = errors.get(failure.code, 0) + 1
+            firsts.setdefault(failure.code, position)
+        return errors, firsts
+
