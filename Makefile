@@ -73,7 +73,7 @@ fmt: setup ## format the code and mend what ruff can mend
 
 .PHONY: lock
 lock: $(UV) ## resolve the locks in requirements/ again (LOCK_ARGS=--upgrade for newer versions)
-	@for group in api finalizer processor; do \
+	@for group in api dead_letters finalizer journal processor sweeper; do \
 		$(UV) pip compile --group $$group $(LOCK_FLAGS) -o requirements/$$group.txt || exit 1; done
 	@for group in uv node; do \
 		$(UV) pip compile --group $$group $(LOCK_FLAGS) -o requirements/$$group.txt || exit 1; done

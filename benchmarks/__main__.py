@@ -15,7 +15,7 @@ os.environ["PRESSROOM_FORBID_PAID_CALLS"] = "1"
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 os.environ |= dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "test")
 
-from benchmarks import creation, imports, item_cost, throughput  # noqa: E402  the environment comes first
+from benchmarks import brake, creation, imports, item_cost, journal, throughput  # noqa: E402  the environment comes first
 from tests.support.emulator import running_emulator  # noqa: E402
 from tests.support.resources import fresh_queue, fresh_table  # noqa: E402
 
@@ -33,10 +33,15 @@ def _costs() -> None:
                 cost = item_cost.measure(dynamodb, sqs, table.name, queue.url, items=items, text=text)
                 of = f"job of {items}, {text.__name__} prose"
                 _line(f"{of}: table calls (claim, read, settle)", f"{cost.table_calls:.2f}", "at most 3")
+                _line(f"{of}: looks at the brake beside them, {cost.seconds:.1f} s", f"{cost.looks}", "one a second")
                 _line(f"{of}: write units; read units", f"{cost.write_units:.2f}; {cost.read_units:.2f}", "at most 12")
                 _line(f"{of}: bytes of ledger; item's row", f"{cost.ledger_bytes}; {cost.item_row_bytes:.0f}")
             _line("queue calls beside them (receive, visibility, delete)", f"{cost.queue_calls:.2f}")
-            _line("journal", "none yet")
+            told = journal.measure(emulator.endpoint_url, table, queue, items=200)
+            _line("the journal: events; write units an item", f"{told.events / 200:.2f}; {told.write_units / 200:.2f}")
+            _line(
+                "the journal: its writes an item; bytes of an event", f"{told.writes / 200:.2f}; {told.row_bytes:.0f}"
+            )
             print("Creating a job")
             for items in (50, 1_000):
                 made = creation.measure(dynamodb, sqs, table.name, queue.url, items=items)
@@ -62,6 +67,15 @@ def _rates() -> None:
         _line(f"  CPU milliseconds an item: {process}", f"{milliseconds:.1f}")
 
 
+def _brake() -> None:
+    print(f"A Claude that allows k = {brake.RATE:g} requests a second, after 30 s of settling in")
+    for lanes in brake.LANES:
+        run = brake.measure(lanes, settle_seconds=30, seconds=30)
+        could_ask = run.could_ask / brake.RATE
+        _line(f"{lanes} lanes, which could ask {could_ask:.1f} k: used", f"{run.used:.0%}", "at least 90%")
+        _line("  of the calls refused; items failed", f"{run.refused:.1%}; {run.failed}", "under 5%")
+
+
 def _imports() -> None:
     print("CPU time of importing a handler, as a ratio to a bare botocore DynamoDB client (median of pairs)")
     for name, (ratio, anthropic) in imports.ratios().items():
@@ -74,4 +88,5 @@ def _imports() -> None:
 if __name__ == "__main__":
     _costs()
     _rates()
+    _brake()
     _imports()

@@ -9,7 +9,7 @@ from typing import Final
 
 __all__ = ["CEILINGS", "ratios"]
 
-CEILINGS: Final = {"api": 1.8, "finalizer": 1.3}
+CEILINGS: Final = {"api": 1.8, "finalizer": 1.3, "journal": 1.3, "sweeper": 1.4, "dead_letters": 1.4}
 """What each may cost at most."""
 _BARE: Final = (
     "import botocore.session;"
@@ -41,7 +41,7 @@ def _cpu_seconds(statement: str) -> tuple[float, bool]:
 def ratios(runs: int = 5) -> dict[str, tuple[float, bool]]:
     """Handler → median CPU of its import over that of a bare client, in pairs; and whether anthropic was loaded."""
     result: dict[str, tuple[float, bool]] = {}
-    for name in ("api", "processor", "finalizer"):
+    for name in ("api", "processor", "finalizer", "journal", "sweeper", "dead_letters"):
         statement = _HANDLER.format(name=name)
         pairs = [(_cpu_seconds(statement), _cpu_seconds(_BARE)[0]) for _ in range(runs)]
         result[name] = (median(seconds / bare for (seconds, _), bare in pairs), pairs[0][0][1])

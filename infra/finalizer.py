@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration, aws_lambda, aws_lambda_event_sources
 from constructs import Construct
 
 from functions.finalizer.settings import STREAM_FILTERS, FinalizerSettings
 from infra.function import Function
+from infra.stream import read_stream
 
 if TYPE_CHECKING:
     from infra.platform import Platform
@@ -48,29 +48,4 @@ class Finalizer(Construct):
         )
         self.function.allow(table.arn, "dynamodb:GetItem", "dynamodb:UpdateItem")
         self.function.allow(topic.arn, "sns:Publish")
-        self.function.allow(
-            table.stream_arn,
-            "dynamodb:DescribeStream",
-            "dynamodb:GetRecords",
-            "dynamodb:GetShardIterator",
-            "dynamodb:ListStreams",
-        )
-        self._map(table, queues)
-
-    def _map(self, table: JobTable, queues: Queues) -> None:
-        """One poison record cannot hold its shard up: it is isolated, tried ten times and told of."""
-        aws_lambda.EventSourceMapping(
-            self,
-            "StreamMapping",
-            target=self.function.function,
-            event_source_arn=table.stream_arn,
-            # From the oldest record, so that none falls between the table and its mapping; a replay changes nothing.
-            starting_position=aws_lambda.StartingPosition.TRIM_HORIZON,
-            filters=[aws_lambda.FilterCriteria.filter(pattern) for pattern in STREAM_FILTERS],
-            batch_size=10,
-            bisect_batch_on_error=True,
-            report_batch_item_failures=True,
-            retry_attempts=10,
-            max_record_age=Duration.hours(6),
-            on_failure=aws_lambda_event_sources.SqsDlq(queues.stream_failures),
-        )
+        read_stream(self, self.function, table=table, queues=queues, filters=STREAM_FILTERS, batch_size=10)

@@ -18,7 +18,7 @@ __all__ = ["Queues"]
 
 
 class Queues(Construct):
-    """The work queue, its dead letters, and what the finalizer's stream gave up. Each takes messages over TLS only."""
+    """The work queue, its dead letters, and what the stream's readers gave up. Each takes messages over TLS only."""
 
     def __init__(self, scope: Construct, construct_id: str, stage: Stage) -> None:
         super().__init__(scope, construct_id)

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from aws_cdk import CfnOutput, Stack, Tags
 
 from infra.api import Api
+from infra.dead_letters import DeadLetters
 from infra.finalizer import Finalizer
 from infra.http_api import HttpApi
 from infra.identity import Identity
+from infra.journal import Journal
 from infra.processor import Processor
 from infra.queues import Queues
+from infra.sweeper import Sweeper
 from infra.table import JobTable
 from infra.topic import JobTopic
 
@@ -42,6 +45,9 @@ class PressroomStack(Stack):
         identity = Identity(self, "Identity", stage)
         processor = Processor(self, "Processor", stage=stage, platform=platform, table=table, queues=queues)
         Finalizer(self, "Finalizer", stage=stage, platform=platform, table=table, queues=queues, topic=topic)
+        Journal(self, "Journal", stage=stage, platform=platform, table=table, queues=queues)
+        DeadLetters(self, "DeadLetters", stage=stage, platform=platform, table=table, queues=queues)
+        Sweeper(self, "Sweeper", stage=stage, platform=platform, table=table, queues=queues, topic=topic)
         api = Api(self, "Api", stage=stage, platform=platform, table=table, queues=queues, processor=processor)
         http_api = HttpApi(self, "HttpApi", stage=stage, api=api, identity=identity)
         for name, value, description in (

@@ -8,6 +8,7 @@
     │   ├── AccountError             authentication permission billing
     │   ├── PermanentError           invalid_request refused truncated malformed_output too_large
     │   └── OurError                 internal_error dead_lettered
+    ├── CallCancelledError           a call to Claude that was stopped: nobody wants its text any more
     ├── RequestError                 what a caller did wrong or may try again: status, code, bad fields
     ├── TransitionRefusedError       the ledger does not allow the step now; nothing was written
     ├── StoreUnavailableError        DynamoDB did not answer within our patience; safe to try again
@@ -27,11 +28,13 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
 __all__ = [
     "CLASS_OF",
     "AccountError",
     "BadField",
+    "CallCancelledError",
     "CorruptRowError",
     "ErrorClass",
     "ErrorCode",
@@ -40,6 +43,7 @@ __all__ = [
     "PermanentError",
     "PressroomError",
     "QueueUnavailableError",
+    "RateLimits",
     "RequestError",
     "SettingsError",
     "StoreUnavailableError",
@@ -120,6 +124,19 @@ class PressroomError(Exception):
     """The root: ``except PressroomError`` catches whatever Pressroom itself raises."""
 
 
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """What an answer of Claude tells about our rate (its ``anthropic-ratelimit-*`` headers).
+
+    Attributes:
+        requests_a_minute: how many it allows, where it says so.
+        resets_at: when the last of the limits that are used up is whole again, where one is.
+    """
+
+    requests_a_minute: int | None = None
+    resets_at: datetime | None = None
+
+
 class ItemError(PressroomError):
     """What became of one call to Claude.
 
@@ -133,6 +150,7 @@ class ItemError(PressroomError):
         output_tokens: likewise.
         cost_microusd: what those tokens cost.
         model: the model that answered, where one did.
+        rate_limits: what Claude told about our rate, where it refused for that.
     """
 
     def __init__(
@@ -147,6 +165,7 @@ class ItemError(PressroomError):
         output_tokens: int = 0,
         cost_microusd: int = 0,
         model: str | None = None,
+        rate_limits: RateLimits | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -158,6 +177,7 @@ class ItemError(PressroomError):
         self.output_tokens = output_tokens
         self.cost_microusd = cost_microusd
         self.model = model
+        self.rate_limits = rate_limits
 
     @property
     def error_class(self) -> ErrorClass:
@@ -207,6 +227,7 @@ def item_error(
     output_tokens: int = 0,
     cost_microusd: int = 0,
     model: str | None = None,
+    rate_limits: RateLimits | None = None,
 ) -> ItemError:
     """The exception of the class that ``code`` belongs to."""
     return _TYPE_OF[CLASS_OF[code]](
@@ -219,7 +240,24 @@ def item_error(
         output_tokens=output_tokens,
         cost_microusd=cost_microusd,
         model=model,
+        rate_limits=rate_limits,
     )
+
+
+class CallCancelledError(PressroomError):
+    """A call to Claude that was stopped, because nobody wants its text any more.
+
+    Attributes:
+        input_tokens: tokens that Claude had read, 0 where it had not answered yet.
+        output_tokens: tokens that it had written: counted where it said so, else estimated generously.
+        cost_microusd: what those tokens cost.
+    """
+
+    def __init__(self, *, input_tokens: int = 0, output_tokens: int = 0, cost_microusd: int = 0) -> None:
+        super().__init__(f"the call was stopped after about {output_tokens} tokens")
+        self.input_tokens = input_tokens
+        self.output_tokens = output_tokens
+        self.cost_microusd = cost_microusd
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def wanted(group: str) -> list[Requirement]:
 
 
 def test_there_is_a_lock_for_development_and_for_each_bundle_when_listed() -> None:
-    assert {"api", "dev", "finalizer", "node", "processor", "uv"} <= set(LOCKS)
+    assert {"api", "dead_letters", "dev", "finalizer", "journal", "node", "processor", "sweeper", "uv"} <= set(LOCKS)
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -77,7 +77,7 @@ def test_lock_names_no_host_when_read(lock: str) -> None:
     assert re.findall(r"://|--(?:extra-)?index-url|--find-links|--trusted-host| @ ", text) == []
 
 
-@pytest.mark.parametrize("lock", ["api", "finalizer", "processor"])
+@pytest.mark.parametrize("lock", ["api", "dead_letters", "finalizer", "journal", "processor", "sweeper"])
 def test_bundle_agrees_with_development_when_both_pin_a_package(lock: str) -> None:
     differing = {
         name: (str(pin.version), str(pins("dev")[name].version))
@@ -90,5 +90,6 @@ def test_bundle_agrees_with_development_when_both_pin_a_package(lock: str) -> No
 
 
 def test_only_the_processor_carries_the_sdk_when_bundled() -> None:
-    assert [lock for lock in ("api", "finalizer", "processor") if "anthropic" in pins(lock)] == ["processor"]
-    assert "pydantic" not in pins("finalizer")
+    slim = ("dead_letters", "finalizer", "journal", "sweeper")
+    assert [lock for lock in ("api", *slim, "processor") if "anthropic" in pins(lock)] == ["processor"]
+    assert [lock for lock in slim if "pydantic" in pins(lock)] == []

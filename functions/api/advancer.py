@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from shared.errors import RequestError
+from functions.api.problems import illegal_transition
 from shared.jobs.lanes import position_of
 from shared.jobs.statuses import RUNNING, JobStatus
 from shared.queue.dispatch import message_for
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from functions.api.item_reader import ItemReader, ShownItem
     from functions.api.job_reader import JobReader, Pace
     from shared.clock import Clock
+    from shared.errors import RequestError
     from shared.jobs.ledger import Lane, Ledger
     from shared.store.items import ItemStore
 
@@ -131,6 +132,4 @@ def _wait(lane: Lane, now: datetime) -> float:
 
 def _paused(ledger: Ledger, now: datetime) -> RequestError:
     status = ledger.shown_status(now)
-    return RequestError(
-        409, "illegal_transition", f"The job is {status}; resume it first.", extra={"job_status": status.value}
-    )
+    return illegal_transition(status, f"The job is {status}; resume it first.")

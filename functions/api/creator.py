@@ -18,27 +18,24 @@ from functions.api.bodies import canonical
 from functions.api.caller import actor_of
 from functions.api.estimator import estimate
 from functions.api.presenter import created_job_view
-from shared.errors import PressroomError, RequestError, StoreUnavailableError
+from shared.errors import RequestError, StoreUnavailableError
 from shared.jobs.ids import JOB, new_id
 from shared.jobs.lanes import first_generation_lanes
 from shared.jobs.ledger import Ledger
 from shared.jobs.spec import JobSpec
-from shared.jobs.statuses import Drive, JobStatus
+from shared.jobs.statuses import JobStatus
 from shared.store.dynamodb import RefusedError
 from shared.store.intake import IdempotencyRecord, NewJob, Replay
 from shared.store.item_rows import NewItem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from aws_lambda_powertools import Logger
-
+    from functions.api.filler import Filler
     from functions.api.submission import Submission
     from shared.clock import Clock
     from shared.generation.pricing import PriceTable
-    from shared.queue.dispatch import WorkQueue
     from shared.store.intake import IntakeStore
-    from shared.store.ledgers import LedgerStore
 
 __all__ = ["Created", "Creator", "fingerprint_of"]
 
@@ -70,14 +67,12 @@ def fingerprint_of(body: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Creator:
-    """Creates jobs. ``queue`` makes the queue's client at its first use."""
+    """Creates jobs."""
 
     intake: IntakeStore
-    ledgers: LedgerStore
-    queue: Callable[[], WorkQueue]
+    filler: Filler
     prices: PriceTable
     clock: Clock
-    logger: Logger
 
     def create(
         self, project_id: str, caller: str, submission: Submission, *, key: str | None, fingerprint: str
@@ -91,7 +86,7 @@ class Creator:
         job, answer = self._job(project_id, caller, submission, key=key, fingerprint=fingerprint)
         written = self._write(job)
         if isinstance(written, Ledger):
-            self._dispatch(written, job.spec)
+            self.filler.fill(written, job.spec)
             return Created(answer, replayed=False)
         if written.record.fingerprint != fingerprint:
             raise RequestError(
@@ -101,7 +96,7 @@ class Creator:
         if ledger is not None and ledger.status is JobStatus.INTAKE:
             ledger = self._resume(job, ledger)
         if ledger is not None:
-            self._dispatch(ledger, job.spec)
+            self.filler.fill(ledger, job.spec)
         # Our own record means that only the answer of the first try was lost.
         return Created(zlib.decompress(written.record.answer), replayed=written.record.job_id != job.ledger.job_id)
 
@@ -172,20 +167,3 @@ class Creator:
                 retryable=True,
                 retry_after_seconds=max(1, min(_BUSY_SECONDS, math.ceil(left))),
             ) from refused
-
-    def _dispatch(self, ledger: Ledger, spec: JobSpec) -> None:
-        """Fill the queue as far as it goes now. The job stands: no failure here may fail the request."""
-
-        def move(before: Ledger, cursor: int) -> Ledger:
-            return self.ledgers.dispatched(before, cursor=cursor, actor=ledger.actor)
-
-        if ledger.drive is not Drive.QUEUE:
-            return
-        try:
-            self.queue().dispatch(ledger, timeout_seconds=spec.options.item_timeout_seconds, move_cursor=move)
-        except PressroomError as error:
-            self.logger.exception(
-                "the job is not wholly dispatched; its cursor says what is missing",
-                exc_info=error,
-                job=ledger.job_id,
-            )

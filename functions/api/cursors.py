@@ -16,6 +16,7 @@ from typing import Final
 from functions.api.validating import invalid, pointer
 from shared.errors import BadField, RequestError
 from shared.jobs.ids import JOB, PROJECT, is_id
+from shared.store.events import is_event_place
 
 __all__ = ["Listing"]
 
@@ -29,7 +30,7 @@ class Listing:
     scope: tuple[str, ...]
 
     def cursor(self, after: str | int) -> str:
-        """The cursor of what comes behind ``after``, an id or a position."""
+        """The cursor of what comes behind ``after``: an id, a position, or a place in a timeline."""
         text = json.dumps([self._digest, after], separators=(",", ":"))
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
@@ -54,6 +55,17 @@ class Listing:
         if after is None:
             return 0
         if type(after) is int and after > 0:
+            return after
+        raise _refused()
+
+    def after_event(self, cursor: str | None) -> str | None:
+        """The place in a timeline that ``cursor`` stands behind.
+
+        Raises:
+            RequestError: 422, it is none of this list's.
+        """
+        after = self._read(cursor)
+        if after is None or (isinstance(after, str) and is_event_place(after)):
             return after
         raise _refused()
 

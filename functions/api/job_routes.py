@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from functions.api.creator import fingerprint_of
 from functions.api.cursors import Listing
 from functions.api.estimator import estimate
 from functions.api.presenter import etag_of, job_view, single_item_view
-from functions.api.routing import Answer
-from functions.api.validating import invalid, pointer
+from functions.api.routing import Answer, idempotency_key
 from shared.contracts.requests import (
-    MAX_IDEMPOTENCY_KEY,
     CreateJobQuery,
     JobQuery,
     JobsQuery,
     ProcessNextRequest,
 )
 from shared.contracts.views import DryRunView, JobsPage, JobView, ProcessNextView
-from shared.errors import BadField
 
 if TYPE_CHECKING:
     from functions.api.routing import Call
@@ -27,13 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["create", "list_all", "process_next", "read"]
 
-_KEY: Final = re.compile(rf"[\x20-\x7e]{{1,{MAX_IDEMPOTENCY_KEY}}}")
-
 
 def create(call: Call) -> Answer:
     """A new job; with ``dry_run`` what it would be."""
     dry_run = call.query(CreateJobQuery).dry_run
-    key = _idempotency_key(call)
+    key = idempotency_key(call)
     submission = call.services.submissions.read(call.json)
     if dry_run:
         told = estimate(submission, call.services.prices).view()
@@ -52,14 +46,6 @@ def create(call: Call) -> Answer:
         headers["Idempotent-Replayed"] = "true"
         counts = {"JobsReplayed": 1}
     return Answer(status=202, body=created.answer.decode(), headers=headers, counts=counts)
-
-
-def _idempotency_key(call: Call) -> str | None:
-    key = call.headers.get("idempotency-key")
-    if key is not None and _KEY.fullmatch(key) is None:
-        told = f"1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters"
-        raise invalid([BadField(pointer("headers", "Idempotency-Key"), told)])
-    return key
 
 
 def list_all(call: Call) -> Answer:

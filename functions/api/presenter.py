@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from functions.api.budgets import budget_of
 from shared.contracts.views import (
     AttemptView,
     CancelledResult,
@@ -15,6 +16,7 @@ from shared.contracts.views import (
     DuplicateView,
     ErrorTallyView,
     ErrorView,
+    EventView,
     FailedResult,
     ItemView,
     JobUsageView,
@@ -38,11 +40,13 @@ if TYPE_CHECKING:
     from shared.jobs.items import Failure, Outcome, PastAttempt
     from shared.jobs.ledger import Ledger
     from shared.jobs.spec import JobOptions, JobSpec
+    from shared.store.events import Entry
     from shared.store.projects import Membership
 
 __all__ = [
     "created_job_view",
     "etag_of",
+    "event_view",
     "item_view",
     "job_view",
     "project_view",
@@ -101,7 +105,7 @@ def _job_fields(ledger: Ledger, spec: JobSpec, now: datetime) -> dict[str, Any]:
         "generation": ledger.generation,
         "version": ledger.version,
         "created_by": spec.created_by,
-        "options": _options_view(spec.options),
+        "options": _options_view(spec.options, budget_of(ledger, spec)),
         "counts": CountsView(
             total=counts.total,
             queued=counts.queued,
@@ -137,7 +141,7 @@ def _job_fields(ledger: Ledger, spec: JobSpec, now: datetime) -> dict[str, Any]:
     }
 
 
-def _options_view(options: JobOptions) -> OptionsView:
+def _options_view(options: JobOptions, budget_microusd: int | None) -> OptionsView:
     return OptionsView(
         concurrency=options.concurrency,
         drive=options.drive,
@@ -147,7 +151,7 @@ def _options_view(options: JobOptions) -> OptionsView:
         item_timeout_seconds=options.item_timeout_seconds,
         deadline_minutes=options.deadline_minutes,
         min_interval_seconds=options.min_interval_seconds,
-        budget_usd=None if options.budget_microusd is None else usd(options.budget_microusd),
+        budget_usd=None if budget_microusd is None else usd(budget_microusd),
         model=options.model,
     )
 
@@ -221,6 +225,24 @@ def _usage_view(outcome: Outcome | None) -> UsageView | None:
 
 def _output(outcome: Outcome | None) -> Any:  # noqa: ANN401  JSON
     return None if outcome is None or outcome.output is None else json.loads(outcome.output)
+
+
+def event_view(entry: Entry) -> EventView:
+    """An entry of a job's timeline."""
+    event = entry.event
+    return EventView(
+        id=entry.place,
+        time=event.time,
+        actor=event.actor,
+        type=event.type,
+        generation=event.generation,
+        lane=event.lane,
+        position=event.position,
+        before=event.before,
+        after=event.after,
+        attempt=event.attempt,
+        detail=event.detail,
+    )
 
 
 def result_line(shown: ShownItem) -> ResultLine:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from functions.api.routing import Answer
 from shared.contracts.problems import BadFieldView, Problem
 from shared.errors import QueueUnavailableError, RequestError, StoreUnavailableError
 
-__all__ = ["EXPECTED", "fault", "no_job", "no_project", "no_route", "problem_of"]
+if TYPE_CHECKING:
+    from shared.jobs.statuses import ShownStatus
+
+__all__ = ["EXPECTED", "fault", "illegal_transition", "no_job", "no_project", "no_route", "problem_of"]
 
 EXPECTED: Final = (RequestError, StoreUnavailableError, QueueUnavailableError)
 """What :func:`problem_of` knows; everything else is a fault of ours."""
@@ -29,6 +32,11 @@ def no_project() -> RequestError:
 def no_job() -> RequestError:
     """Likewise for a job of another project, and for one in intake."""
     return RequestError(404, "not_found", "The project has no such job.")
+
+
+def illegal_transition(status: ShownStatus, detail: str) -> RequestError:
+    """The job's status, which the caller may not have known, does not allow it."""
+    return RequestError(409, "illegal_transition", detail, extra={"job_status": status.value})
 
 
 def fault() -> RequestError:

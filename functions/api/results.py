@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from functions.api.item_reader import FINISHED
 from functions.api.presenter import result_line, usd
 from shared.contracts.requests import ResultFormat
+from shared.errors import CorruptRowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -139,7 +140,11 @@ class Markdown:
         if outcome is None or outcome.output is None:
             code = f" ({outcome.error.code})" if outcome is not None and outcome.error is not None else ""
             return f"<!-- item {shown.row.position}: {shown.status}{code} -->\n\n"
-        document = self._kind.to_markdown(shown.row.input, json.loads(outcome.output))
+        try:
+            document = self._kind.to_markdown(shown.row.input, json.loads(outcome.output))
+        except CorruptRowError:
+            # Written by a version whose kind was another: NDJSON has it as it is, and the others are not held up.
+            return f"<!-- item {shown.row.position}: does not fit its kind any more -->\n\n"
         return f"<!-- item {shown.row.position} -->\n\n{document}\n"
 
 

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from typing import Final
 
-from functions.api import item_routes, job_routes, project_routes, service_routes
+from functions.api import control_routes, event_routes, item_routes, job_routes, project_routes, service_routes
 from functions.api.routing import Access, Header, Reply, Route
 from shared.contracts.requests import (
+    BulkCancelRequest,
     CreateJobQuery,
     CreateJobRequest,
     CreateProjectRequest,
+    EmptyRequest,
     ItemsQuery,
     JobQuery,
     JobsQuery,
     PageQuery,
     ProcessNextRequest,
     ResultsQuery,
+    ResumeRequest,
+    RetryRequest,
 )
 from shared.contracts.views import (
+    BulkCancelView,
     CreatedJobView,
     DryRunView,
+    EventsPage,
     HealthView,
     ItemsPage,
     JobsPage,
@@ -42,6 +48,11 @@ _IDEMPOTENCY_KEY: Final = Header(
     name="Idempotency-Key",
     description="At most 255 characters. For 24 hours the same key and body in the project get the first answer.",
 )
+_RETRY_KEY: Final = Header(
+    name="Idempotency-Key",
+    description="At most 255 characters. A repeat with the same key and body, while the generation that it opened is "
+    "the job's, opens no other.",
+)
 _IF_NONE_MATCH: Final = Header(name="If-None-Match", description="The ETag that is known.")
 _ETAG: Final = Header(name="ETag", description="The job's version and shown status.")
 _LOCATION: Final = Header(name="Location", description="Where it stands.")
@@ -49,6 +60,7 @@ _RETRY_AFTER: Final = Header(name="Retry-After", description="Whole seconds.")
 _REPLAYED: Final = Header(name="Idempotent-Replayed", description="`true` where this is the first call's answer.")
 _LINK: Final = Header(name="Link", description='`rel="next"`: where the results go on.')
 _NO_JOB: Final = "The project has no such job."
+_ILLEGAL: Final = "The job's status does not allow it (`illegal_transition`, with `job_status`)."
 
 ROUTES: Final = (
     Route(
@@ -203,6 +215,80 @@ ROUTES: Final = (
             )
         },
         problems={404: _NO_JOB},
+    ),
+    Route(
+        method="GET",
+        path=f"{_JOB}/events",
+        operation="listEvents",
+        summary="What happened to the job, oldest first",
+        access=Role.VIEWER,
+        run=event_routes.list_all,
+        query=PageQuery,
+        replies={200: Reply(description="A page of the timeline.", model=EventsPage)},
+        problems={404: _NO_JOB},
+    ),
+    Route(
+        method="POST",
+        path=f"{_PROJECT}/jobs/cancel",
+        operation="cancelJobs",
+        summary="Cancel several jobs",
+        access=Role.EDITOR,
+        run=control_routes.cancel_many,
+        body=BulkCancelRequest,
+        replies={200: Reply(description="What became of each job.", model=BulkCancelView)},
+    ),
+    Route(
+        method="POST",
+        path=f"{_JOB}/pause",
+        operation="pauseJob",
+        summary="Let nothing new start; what runs is finished (`pausing`, then `paused`)",
+        access=Role.EDITOR,
+        run=control_routes.pause,
+        body=EmptyRequest,
+        body_required=False,
+        replies={200: Reply(description="The job, paused.", model=JobView, headers=(_ETAG,))},
+        problems={404: _NO_JOB, 409: _ILLEGAL},
+    ),
+    Route(
+        method="POST",
+        path=f"{_JOB}/resume",
+        operation="resumeJob",
+        summary="Go on with a paused job; may raise its budget",
+        access=Role.EDITOR,
+        run=control_routes.resume,
+        body=ResumeRequest,
+        body_required=False,
+        replies={200: Reply(description="The job; it runs.", model=JobView, headers=(_ETAG,))},
+        problems={404: _NO_JOB, 409: _ILLEGAL},
+    ),
+    Route(
+        method="POST",
+        path=f"{_JOB}/cancel",
+        operation="cancelJob",
+        summary="Start nothing more: what runs keeps its result, the rest is cancelled",
+        access=Role.EDITOR,
+        run=control_routes.cancel,
+        body=EmptyRequest,
+        body_required=False,
+        replies={200: Reply(description="The job, cancelling or cancelled.", model=JobView, headers=(_ETAG,))},
+        problems={404: _NO_JOB, 409: _ILLEGAL},
+    ),
+    Route(
+        method="POST",
+        path=f"{_JOB}/retry",
+        operation="retryJob",
+        summary="Try failed items again, in a new generation; the others stay as they are",
+        access=Role.EDITOR,
+        run=control_routes.retry,
+        body=RetryRequest,
+        body_required=False,
+        headers=(_RETRY_KEY,),
+        replies={202: Reply(description="The job; it runs.", model=JobView, headers=(_ETAG, _REPLAYED))},
+        problems={
+            404: _NO_JOB,
+            409: f"{_ILLEGAL} Or it has just ended (`not_yet_settled`, with Retry-After), or what is left of its "
+            "budget covers no item (`budget_exhausted`).",
+        },
     ),
     Route(
         method="POST",

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
-from functions.api.validating import checked, checked_query
+from functions.api.validating import checked, checked_query, invalid, pointer
+from shared.contracts.requests import MAX_IDEMPOTENCY_KEY
+from shared.errors import BadField
 from shared.store.projects import Role
 
 if TYPE_CHECKING:
@@ -18,10 +20,11 @@ if TYPE_CHECKING:
 
     from functions.api.services import Services
 
-__all__ = ["Access", "Answer", "Call", "Header", "Reply", "Route", "UndeclaredAccessError"]
+__all__ = ["Access", "Answer", "Call", "Header", "Reply", "Route", "UndeclaredAccessError", "idempotency_key"]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
+_KEY: Final = re.compile(rf"[\x20-\x7e]{{1,{MAX_IDEMPOTENCY_KEY}}}")
 PROJECT_PARAMETER: Final = "project"
 
 
@@ -95,6 +98,19 @@ class Call:
             RequestError: 422 with every bad field.
         """
         return checked(model, self.json)
+
+
+def idempotency_key(call: Call) -> str | None:
+    """The call's Idempotency-Key, if it has one.
+
+    Raises:
+        RequestError: 422, it is none.
+    """
+    key = call.headers.get("idempotency-key")
+    if key is not None and _KEY.fullmatch(key) is None:
+        told = f"1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters"
+        raise invalid([BadField(pointer("headers", "Idempotency-Key"), told)])
+    return key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

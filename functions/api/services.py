@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, Any, Self
 import boto3
 
 from functions.api.advancer import Advancer
+from functions.api.controller import Controller
 from functions.api.creator import Creator
+from functions.api.filler import Filler
 from functions.api.invoker import CLIENT_CONFIG, Invoker, LambdaInvoker
 from functions.api.item_reader import ItemReader
 from functions.api.job_reader import JobReader, Pace, Specs
 from functions.api.results import Exporter
+from functions.api.retrier import Retrier
 from functions.api.submission import SubmissionReader
 from shared.clock import Clock, SystemClock
 from shared.errors import SettingsError
 from shared.generation.pricing import parse_price_table
 from shared.queue.dispatch import WorkQueue
 from shared.store.dynamodb import DynamoTable
+from shared.store.events import EventStore
 from shared.store.intake import IntakeStore
 from shared.store.items import ItemStore
 from shared.store.job_lists import JobLists
@@ -54,8 +58,11 @@ class Services:
     projects: ProjectStore
     submissions: SubmissionReader
     creator: Creator
+    controller: Controller
+    retrier: Retrier
     jobs: JobReader
     items: ItemReader
+    events: EventStore
     exporter: Exporter
     advancer: Advancer
     clock: Clock
@@ -95,15 +102,19 @@ class Services:
         pace = Pace(clock, random.random)
         jobs = JobReader(ledgers, JobLists(table), Specs(items), clock, pace)
         reader = ItemReader(jobs, items)
+        filler = Filler(ledgers, queue, logger)
         return cls(
             limits=settings,
             kinds=_kinds,
             prices=prices,
             projects=ProjectStore(table),
             submissions=SubmissionReader(settings, _kinds, prices, settings.default_model),
-            creator=Creator(IntakeStore(table), ledgers, queue, prices, clock, logger),
+            creator=Creator(IntakeStore(table), filler, prices, clock),
+            controller=Controller(jobs, ledgers, filler, clock),
+            retrier=Retrier(jobs, ledgers, items, filler, clock),
             jobs=jobs,
             items=reader,
+            events=EventStore(table),
             exporter=Exporter(reader, _kinds),
             advancer=Advancer(jobs, reader, items, invoker, clock, pace, random.choice),
             clock=clock,

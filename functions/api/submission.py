@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import unicodedata
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
 from functions.api.bodies import canonical
+from functions.api.budgets import microusd
 from functions.api.validating import bad_fields, invalid, pointer
 from shared.contracts.requests import JobEnvelope, NewItemRequest, OptionsRequest
 from shared.contracts.views import DuplicateView
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from shared.generation.pricing import PriceTable
 
 __all__ = ["Entry", "Submission", "SubmissionReader", "folded"]
-
-_MICROUSD: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +128,7 @@ def _job_options(options: OptionsRequest) -> JobOptions:
         item_timeout_seconds=options.item_timeout_seconds,
         deadline_minutes=options.deadline_minutes,
         min_interval_seconds=options.min_interval_seconds,
-        budget_microusd=None
-        if budget is None
-        else int((Decimal(repr(budget)) * _MICROUSD).to_integral_value(ROUND_CEILING)),
+        budget_microusd=None if budget is None else microusd(budget),
         model=options.model,
     )
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-import boto3
 from aws_lambda_powertools import Logger
-from botocore.config import Config
 
-from functions.finalizer.finalize import Finalizer
 from functions.finalizer.settings import FinalizerSettings
 from shared import environment
 from shared.clock import SystemClock
+from shared.ending.closing import Closer
+from shared.ending.topic import SnsTopic
 from shared.store.attributes import from_attributes
 from shared.store.dynamodb import DynamoTable
 from shared.store.items import ItemStore
@@ -25,43 +23,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from mypy_boto3_sns.client import SNSClient
 
 __all__ = ["handler"]
 
 logger = Logger(service="finalizer")
 
 
-@dataclass(frozen=True)
-class SnsTopic:
-    """The topic of finished jobs."""
-
-    client: SNSClient
-    arn: str
-
-    @classmethod
-    def from_env(cls, arn: str) -> Self:
-        """The topic ``arn`` in the environment's account and region."""
-        retries = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
-        return cls(boto3.client("sns", config=retries), arn)
-
-    def publish(self, body: str, attributes: Mapping[str, str]) -> None:
-        """Publish ``body``."""
-        self.client.publish(
-            TopicArn=self.arn,
-            Message=body,
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
-            },
-        )
-
-
 @cache
-def finalizer() -> Finalizer:
-    """The finalizer that the environment describes; made at the first event."""
+def finalizer() -> Closer:
+    """What closes jobs, as the environment describes it; made at the first event."""
     settings = environment.read(FinalizerSettings, os.environ)
     table = DynamoTable.from_env(settings.table_name)
-    return Finalizer(LedgerStore(table), ItemStore(table), SnsTopic.from_env(settings.topic_arn), SystemClock())
+    topic = SnsTopic.from_env(settings.topic_arn)
+    return Closer(LedgerStore(table), ItemStore(table), topic, SystemClock(), actor="finalizer")
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:

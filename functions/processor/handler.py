@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from functions.processor.claiming import Claimer
-from functions.processor.dispositions import Disposition, Keep
+from functions.processor.braking import Gate
 from functions.processor.process import Delivery, Processor
 from functions.processor.settings import ProcessorSettings
-from functions.processor.settling import Settler
 from functions.processor.writing import Writer
 from shared import environment
 from shared.clock import SystemClock
 from shared.contracts.messages import LaneMessage, MalformedMessageError
 from shared.generation.client import ClaudeClient
 from shared.queue.dispatch import WorkQueue
+from shared.store.brake import BrakeStore
 from shared.store.dynamodb import DynamoTable
 from shared.store.items import ItemStore
+from shared.store.lane_views import LaneViews
 from shared.store.ledgers import LedgerStore
+from shared.turns.claiming import Claimer
+from shared.turns.dispositions import Disposition, Keep
+from shared.turns.settling import Settler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,14 +42,17 @@ def processor() -> Processor:
     """The processor that the environment describes; made at the first event."""
     settings = environment.read(ProcessorSettings, os.environ)
     table = DynamoTable.from_env(settings.table_name)
+    hasty = DynamoTable.from_env(settings.table_name, hasty=True)
     clock = SystemClock()
-    items = ItemStore(table)
-    claimer = Claimer(LedgerStore(table), items, clock)
+    ledgers, items = LedgerStore(table), ItemStore(table)
+    claimer = Claimer(ledgers, items, clock)
     return Processor(
         settler=Settler(claimer, clock, random.random),
         items=items,
         queue=WorkQueue.from_env(settings.queue_url),
         writer=Writer(ClaudeClient.from_settings(settings)),
+        gate=Gate(BrakeStore(table, hasty), ledgers, clock, random.random, logger),
+        views=LaneViews(hasty),
         clock=clock,
         logger=logger,
     )

@@ -1,4 +1,4 @@
-"""One item an invocation: claim, read, generate, settle.
+"""One item an invocation: look at the brake, claim, read, generate, settle.
 
 Between two of these anything may happen, the process's death included; what each write demands of the ledger is what
 keeps the outcome single. Nothing here raises for a failed item: an exception would block the lane.
@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from functions.processor.claiming import Held
-from functions.processor.dispositions import Acknowledge, Disposition, Keep
-from functions.processor.settling import Turn
+from functions.processor.braking import Admission
+from functions.processor.refilling import Refiller
+from functions.processor.watching import Watch
 from shared.errors import (
+    CallCancelledError,
     CorruptRowError,
     ErrorCode,
     ItemError,
@@ -20,21 +21,25 @@ from shared.errors import (
     StoreUnavailableError,
     item_error,
 )
-from shared.jobs.lanes import position_of
 from shared.queue.queues import CALL_ENDS_BEFORE_LEASE_SECONDS, NOTICE_DEATH_SECONDS, WORK_QUEUE
+from shared.turns.claiming import Held
+from shared.turns.dispositions import Acknowledge, Disposition, Keep
+from shared.turns.settling import Turn, turn_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aws_lambda_powertools import Logger
 
-    from functions.processor.settling import Settler
+    from functions.processor.braking import Gate
     from functions.processor.writing import Writer
     from shared.clock import Clock
     from shared.contracts.messages import LaneMessage
     from shared.generation.answers import Generation
     from shared.queue.dispatch import WorkQueue
     from shared.store.items import ItemStore
+    from shared.store.lane_views import LaneViews
+    from shared.turns.settling import Settler
 
 __all__ = ["Delivery", "Processor"]
 
@@ -61,6 +66,8 @@ class Processor:
     items: ItemStore
     queue: WorkQueue
     writer: Writer
+    gate: Gate
+    views: LaneViews
     clock: Clock
     logger: Logger
 
@@ -75,6 +82,9 @@ class Processor:
             trace_id: leads from a failed item to this invocation's logs.
             seconds_left: what the function's time-out leaves.
         """
+        admission = self.gate.admit(message)
+        if not isinstance(admission, Admission):
+            return admission
         try:
             held = self.settler.claimer.acquire(message)
         except StoreUnavailableError as error:
@@ -84,13 +94,19 @@ class Processor:
             return held
         if delivery is not None:
             self._watch_over(delivery, held)
+        self._refiller.refill(held.ledger, held.lane_number, timeout_seconds=message.timeout_seconds)
         try:
-            return self._work(message, held, trace_id, seconds_left)
+            return self._work(message, held, admission, trace_id, seconds_left)
         except (StoreUnavailableError, CorruptRowError) as error:
             # Whether the last write happened is unknown, or the row cannot be read. The lease ends by itself; then
             # the lane is taken over, or has moved on.
             self.logger.exception("the turn ended without an answer", exc_info=error)
             return Keep(self._until_noticed(held), "the turn ended without an answer")
+
+    @property
+    def _refiller(self) -> Refiller:
+        claimer = self.settler.claimer
+        return Refiller(claimer.ledgers, self.queue, self.logger, claimer.actor)
 
     def finish(self, message: LaneMessage, delivery: Delivery, disposition: Disposition) -> bool:
         """Carry ``disposition`` out; whether the message is acknowledged."""
@@ -116,7 +132,14 @@ class Processor:
         left = (held.lease.expires_at - self.clock.now()).total_seconds()
         return max(0.0, left) + NOTICE_DEATH_SECONDS
 
-    def _work(self, message: LaneMessage, held: Held, trace_id: str, seconds_left: Callable[[], float]) -> Disposition:
+    def _work(
+        self,
+        message: LaneMessage,
+        held: Held,
+        admission: Admission,
+        trace_id: str,
+        seconds_left: Callable[[], float],
+    ) -> Disposition:
         turn = self._turn(message, held, trace_id)
         self.logger.append_keys(
             job=message.job,
@@ -130,20 +153,16 @@ class Processor:
             generation = self._generate(turn, seconds_left)
         except ItemError as error:
             self.logger.warning("the call failed", code=error.code, exc_info=error)
+            self.gate.heed(error, admission)
             return self.settler.met(turn, error)
+        except CallCancelledError as error:
+            self.logger.info("the call was stopped", output_tokens=error.output_tokens)
+            return self.settler.stopped(turn, error)
         return self.settler.completed(turn, generation)
 
     def _turn(self, message: LaneMessage, held: Held, trace_id: str) -> Turn:
-        """Read what the claim made ours. The position comes from the claim's own answer."""
-        ledger, index = held.ledger, held.lane.next
-        if ledger.generation == 1:
-            position = position_of(held.lane_number, len(ledger.lanes), index)
-        else:
-            position = self.items.lane_positions(message.job, ledger.generation, held.lane_number)[index]
-        item, spec = self.items.read_with_spec(message.job, position)
-        if item is None or spec is None:
-            raise CorruptRowError(f"the job {message.job} lacks its spec or its item {position}")
-        return Turn(message=message, held=held, spec=spec, item=item, trace_id=trace_id)
+        """Read what the claim made ours."""
+        return turn_of(self.items, message, held, trace_id)
 
     def _generate(self, turn: Turn, seconds_left: Callable[[], float]) -> Generation:
         """Call Claude, so that there is time to settle within the lease and within the function's time-out."""
@@ -156,8 +175,14 @@ class Processor:
         if timeout <= 0:
             raise item_error(ErrorCode.TIMEOUT, "no time was left for the call")
         try:
-            return self.writer.write(turn.spec, turn.item, generation=turn.generation, timeout_seconds=timeout)
-        except ItemError:
+            return self.writer.write(
+                turn.spec,
+                turn.item,
+                generation=turn.generation,
+                timeout_seconds=timeout,
+                cancelled=Watch(self.views, turn.held, self.clock, self.logger),
+            )
+        except (ItemError, CallCancelledError):
             raise
         except Exception as error:
             # The outermost edge of an item: whatever a kind or the client did not foresee fails this item, with a

@@ -12,6 +12,8 @@ from shared.generation.kinds import KINDS
 from shared.jobs.items import idempotency_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.generation.answers import Generation
     from shared.generation.prompts import Prompt
     from shared.jobs.spec import JobSpec
@@ -23,8 +25,16 @@ __all__ = ["Claude", "Writer"]
 class Claude(Protocol):
     """Whoever answers a prompt; :class:`shared.generation.client.ClaudeClient` does."""
 
-    def generate(self, prompt: Prompt, *, model: str, idempotency_key: str, timeout_seconds: float) -> Generation:
-        """One call, or an :class:`~shared.errors.ItemError`."""
+    def generate(
+        self,
+        prompt: Prompt,
+        *,
+        model: str,
+        idempotency_key: str,
+        timeout_seconds: float,
+        cancelled: Callable[[], bool],
+    ) -> Generation:
+        """One call, or an :class:`~shared.errors.ItemError`; CallCancelledError when ``cancelled`` said so."""
         ...
 
 
@@ -34,11 +44,20 @@ class Writer:
 
     claude: Claude
 
-    def write(self, spec: JobSpec, item: ItemRow, *, generation: int, timeout_seconds: float) -> Generation:
+    def write(
+        self,
+        spec: JobSpec,
+        item: ItemRow,
+        *,
+        generation: int,
+        timeout_seconds: float,
+        cancelled: Callable[[], bool],
+    ) -> Generation:
         """Ask Claude for ``item``.
 
         Raises:
             ItemError: whatever went wrong; an input that the kind no longer takes is ``invalid_request``.
+            CallCancelledError: ``cancelled``, asked again and again, said that nobody wants the text any more.
         """
         kind = KINDS.get(spec.kind)
         if kind is None:
@@ -54,4 +73,5 @@ class Writer:
             model=spec.model,
             idempotency_key=idempotency_key(spec.job_id, generation, item.position),
             timeout_seconds=timeout_seconds,
+            cancelled=cancelled,
         )

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from pressroom.cli.admin import admin_app
 from pressroom.cli.exits import ExitCode
-from pressroom.cli.options import DEFAULT_API_URL, ApiUrl, AsJson, JobId, Project, ResultFormat, Verbose, Where
+from pressroom.cli.options import DEFAULT_API_URL, ApiUrl, AsJson, AsView, JobId, Project, ResultFormat, Verbose, Where
 from pressroom.cli.sources import Format  # noqa: TC001  Typer reads the annotations when it runs
 from pressroom.cli.terminal import VERBOSE, emit, say
-from shared.errors import PressroomError
+from shared.errors import ErrorCode, PressroomError
 from shared.jobs.statuses import Drive, ItemStatus, OnDuplicate, OnError  # noqa: TC001  likewise
 
 if TYPE_CHECKING:
@@ -45,8 +46,10 @@ app = typer.Typer(
 )
 projects_app = typer.Typer(help="Make a project.", no_args_is_help=True)
 app.add_typer(projects_app, name="project", rich_help_panel="Setting up")
+app.add_typer(admin_app, name="admin", rich_help_panel="Setting up")
 
 _JOBS: Final = "Jobs"
+_STEERING: Final = "Steering jobs"
 _SETTING_UP: Final = "Setting up"
 _THIS_MACHINE: Final = "This machine"
 _RUNNING: Final = "How the job runs"
@@ -199,6 +202,95 @@ def drive(
         raise typer.Exit(work(session, session.project_id(), job, workers))
 
 
+@app.command(rich_help_panel=_STEERING)
+def pause(
+    *,
+    job: JobId,
+    as_json: AsView = False,
+    project: Project = None,
+    api_url: ApiUrl = DEFAULT_API_URL,
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """Let nothing new start; items in work are finished and kept. pressroom resume goes on."""
+    from pressroom.cli.session import connect
+    from pressroom.cli.steering import pause as work
+
+    with connect(Where(api_url, project)) as session:
+        raise typer.Exit(work(session, job, as_json=as_json))
+
+
+@app.command(rich_help_panel=_STEERING)
+def resume(
+    *,
+    job: JobId,
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget-usd", min=0, help="A new budget in all, larger than the job's present one."),
+    ] = None,
+    as_json: AsView = False,
+    project: Project = None,
+    api_url: ApiUrl = DEFAULT_API_URL,
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """Go on with a paused job, whatever paused it."""
+    from pressroom.cli.session import connect
+    from pressroom.cli.steering import resume as work
+
+    with connect(Where(api_url, project)) as session:
+        raise typer.Exit(work(session, job, budget, as_json=as_json))
+
+
+@app.command(rich_help_panel=_STEERING)
+def cancel(
+    *,
+    jobs: Annotated[list[str], typer.Argument(metavar="JOB...", help="The jobs' ids, job_….")],
+    as_json: AsView = False,
+    project: Project = None,
+    api_url: ApiUrl = DEFAULT_API_URL,
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """End jobs: nothing new starts, what has been generated is kept."""
+    from pressroom.cli.session import connect
+    from pressroom.cli.steering import cancel as work
+
+    with connect(Where(api_url, project)) as session:
+        raise typer.Exit(work(session, jobs, as_json=as_json))
+
+
+@app.command(rich_help_panel=_STEERING)
+def retry(
+    *,
+    job: JobId,
+    codes: Annotated[
+        list[ErrorCode] | None,
+        typer.Option(
+            "--code", metavar="CODE", help="Only items that failed with this code, as pressroom show names it."
+        ),
+    ] = None,
+    positions: Annotated[
+        list[int] | None,
+        typer.Option("--position", metavar="NUMBER", min=1, help="Only this item, which must have failed."),
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget-usd", min=0, help="A new budget in all, larger than the job's present one."),
+    ] = None,
+    watch_it: Annotated[bool, typer.Option("--watch/--no-watch", help="Stay until the job ends.")] = False,
+    as_json: AsView = False,
+    project: Project = None,
+    api_url: ApiUrl = DEFAULT_API_URL,
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """Try the failed items of a job again: all, or those that are named. The others stay as they are."""
+    from pressroom.cli.session import connect
+    from pressroom.cli.steering import Again
+    from pressroom.cli.steering import retry as work
+
+    again = Again(codes=codes or (), positions=positions or (), budget_usd=budget)
+    with connect(Where(api_url, project)) as session:
+        raise typer.Exit(work(session, job, again, follow=watch_it, as_json=as_json))
+
+
 @app.command(rich_help_panel=_JOBS)
 def jobs(
     *,
@@ -252,6 +344,25 @@ def items(
 
     with connect(Where(api_url, project)) as session:
         show_items(session, job, status=status, as_json=as_json)
+
+
+@app.command(rich_help_panel=_JOBS)
+def events(
+    *,
+    job: JobId,
+    follow: Annotated[bool, typer.Option("--follow", help="Stay until the job ends, and show what happens.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON, one event a line, instead of a table.")] = False,
+    project: Project = None,
+    api_url: ApiUrl = DEFAULT_API_URL,
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """Show a job's timeline: what happened when, and who did it."""
+    from pressroom.cli.session import connect
+    from pressroom.cli.timeline import follow_events, show_events
+
+    with connect(Where(api_url, project)) as session:
+        work = follow_events if follow else show_events
+        work(session, job, as_json=as_json)
 
 
 @app.command(rich_help_panel=_JOBS)

@@ -11,13 +11,13 @@ from pressroom.cli.progress import job_display
 from pressroom.cli.terminal import say, warn
 from pressroom.cli.wording import duration, items, outcome, spent
 from pressroom.client import ConflictError
-from shared.jobs.statuses import Drive, ShownStatus
+from shared.jobs.statuses import Drive, PauseReason, ShownStatus
 
 if TYPE_CHECKING:
     from pressroom.cli.session import Session
     from pressroom.client import Job
 
-__all__ = ["drive", "watch"]
+__all__ = ["drive", "how_to_resume", "watch"]
 
 
 def watch(session: Session, project: str, job_id: str) -> ExitCode:
@@ -58,7 +58,7 @@ def drive(session: Session, project: str, job_id: str, workers: int | None = Non
                     display.show(job)
             except ConflictError:
                 job = client.get_job(project, job_id)
-                if job is None or not job.is_paused:
+                if job is None or job.pause_reason is None:
                     raise
             # Nothing is left to start; what other callers started may still run, and the job still be closed.
             for job in client.watch(project, job_id, until_paused=True):
@@ -71,11 +71,12 @@ def drive(session: Session, project: str, job_id: str, workers: int | None = Non
 
 def _conclude(session: Session, job: Job) -> ExitCode:
     if job.is_paused:
-        warn(f"{job.id} is paused ({job.pause_reason or 'user'}): {outcome(job)}. Nothing goes on until it is resumed.")
+        warn(f"{job.id} is paused ({job.pause_reason or 'user'}): {outcome(job)}.")
+        say(how_to_resume(session, job))
         say(f"Once it is resumed: {session.again('watch', job.id)}")
         return ExitCode.INCOMPLETE
     took = ""
-    if job.started_at and job.completed_at:
+    if job.started_at and job.completed_at and job.generation == 1:  # a retry may lie days after the start
         took = f" in {duration((job.completed_at - job.started_at).total_seconds())}"
     reason = f" ({job.cancel_reason})" if job.cancel_reason else ""
     is_complete = job.status == ShownStatus.COMPLETED
@@ -88,9 +89,22 @@ def _conclude(session: Session, job: Job) -> ExitCode:
         say(f"  {error.code}: {items(error.count)}{first}")
     if job.counts.failed:
         say(f"Why: {session.again('items', job.id, '--status', 'failed')}")
+        if job.status != ShownStatus.CANCELLED:
+            say(f"Try them again: {session.again('retry', job.id)}")
     if job.counts.completed:
         say(f"Results: {session.again('results', job.id)}")
     return ExitCode.OK if is_complete else ExitCode.INCOMPLETE
+
+
+def how_to_resume(session: Session, job: Job) -> str:
+    """What lets a paused job go on, by the reason for which it is paused."""
+    match job.pause_reason:
+        case PauseReason.BUDGET_EXHAUSTED:
+            return f"Raise its budget: {session.again('resume', job.id, '--budget-usd', 'MORE')}"
+        case PauseReason.BILLING | PauseReason.AUTHENTICATION | PauseReason.PERMISSION:
+            return f"Mend the account, then: {session.again('resume', job.id)}"
+        case _:
+            return f"Nothing new starts until it is resumed: {session.again('resume', job.id)}"
 
 
 def _waits_for_a_driver(job: Job) -> bool:
@@ -102,3 +116,4 @@ def _tell_how_to_come_back(session: Session, job_id: str, job: Job | None) -> No
         say(f"\nStopped driving {job_id}: it rests where it is. Go on with: {session.again('drive', job_id)}")
     else:
         say(f"\nStopped watching; {job_id} goes on. Come back with: {session.again('watch', job_id)}")
+        say(f"Stop the job itself with: {session.again('cancel', job_id)}")

@@ -10,7 +10,7 @@ import typer
 
 from pressroom.cli.terminal import VERBOSE
 
-__all__ = ["DEFAULT_API_URL", "ApiUrl", "AsJson", "JobId", "Project", "ResultFormat", "Verbose", "Where"]
+__all__ = ["DEFAULT_API_URL", "ApiUrl", "AsJson", "AsView", "JobId", "Project", "ResultFormat", "Verbose", "Where"]
 
 DEFAULT_API_URL: Final = "http://127.0.0.1:8787"
 """Where ``pressroom local`` listens."""
@@ -65,4 +65,5 @@ Verbose = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+AsView = Annotated[bool, typer.Option("--json", help="Print what the API answered as JSON.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, job_….")]

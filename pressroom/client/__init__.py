@@ -18,12 +18,16 @@ from pressroom.client.errors import (
 from pressroom.client.http import is_loopback
 from pressroom.client.pressroom_client import PressroomClient
 from pressroom.client.records import (
+    BulkCancel,
+    BulkCancelCounts,
+    BulkCancelResult,
     Counts,
     CreatedJob,
     DryRun,
     Duplicate,
     ErrorCount,
     Estimate,
+    Event,
     Health,
     Item,
     ItemFailure,
@@ -42,6 +46,9 @@ from pressroom.client.retrying import Retry, RetryPolicy
 
 __all__ = [
     "ApiError",
+    "BulkCancel",
+    "BulkCancelCounts",
+    "BulkCancelResult",
     "ClientError",
     "ConflictError",
     "ConnectionFailedError",
@@ -51,6 +58,7 @@ __all__ = [
     "Duplicate",
     "ErrorCount",
     "Estimate",
+    "Event",
     "Health",
     "InvalidRequestError",
     "Item",

@@ -8,14 +8,17 @@ import json
 import types
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pressroom.client.errors import UnexpectedAnswerError
 from shared.clock import from_iso
 
-__all__ = ["count_of", "decode", "json_object", "text_of"]
+__all__ = ["KEY", "count_of", "decode", "json_object", "text_of"]
 
 _Record = TypeVar("_Record")
+
+KEY: Final = "key"
+"""In a field's metadata: its name in the JSON, where Python has another use for that word."""
 
 
 def decode(record: type[_Record], data: object, /, **known: object) -> _Record:
@@ -66,10 +69,12 @@ def _record(record: type[_Record], data: object, where: str, known: Mapping[str,
             continue
         if field.name == "raw":
             values["raw"] = data
-        elif field.name in data:
-            values[field.name] = _value(annotation, data[field.name], f"{where}/{field.name}")
+            continue
+        key = field.metadata.get(KEY, field.name)
+        if key in data:
+            values[field.name] = _value(annotation, data[key], f"{where}/{key}")
         elif _is_required(field):
-            raise _mismatch(f"{where}/{field.name}", "a value", None)
+            raise _mismatch(f"{where}/{key}", "a value", None)
     return record(**values)
 
 

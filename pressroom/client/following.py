@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Final
 from pressroom.client.retrying import RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from pressroom.client.records import Job, ProcessNext
+    from pressroom.client.records import Event, Job, ProcessNext
     from shared.clock import Clock
 
-__all__ = ["PATIENT", "drive", "watch"]
+__all__ = ["PATIENT", "drive", "follow_events", "watch"]
 
 PATIENT: Final = RetryPolicy(attempts=14, base_seconds=0.5, cap_seconds=15.0)
 """Whoever follows a job sits out an outage of a minute or two: the job goes on meanwhile."""
 
 _IDLE: Final = RetryPolicy(base_seconds=0.5, cap_seconds=5.0)
+
+_NOTIFIED: Final = "job.notified"
+"""The last event of a generation."""
 
 
 def watch(
@@ -58,6 +61,44 @@ def watch(
         if job.is_final or (until_paused and job.is_paused):
             return
         clock.sleep(jitter(pace_seconds / 2, pace_seconds))
+
+
+def follow_events(
+    page: Callable[[str | None], tuple[Sequence[Event], str | None]],
+    job: Callable[[], Job | None],
+    *,
+    clock: Clock,
+    jitter: Callable[[float, float], float],
+) -> Iterator[Event]:
+    """Every event once, in order, until the job is final and its timeline tells that its end was told.
+
+    Args:
+        page: the events behind a cursor, and the cursor behind them where there are more.
+        job: asks for the job.
+        clock: waits.
+        jitter: draws from a range.
+    """
+    cursor: str | None = None
+    seen: set[str] = set()
+    told_generation = idle = 0
+    while True:
+        # The last page is read again each time: events of one batch are written together, but in no order.
+        events, following = page(cursor)
+        fresh = [event for event in events if event.id not in seen]
+        for event in fresh:
+            if event.type == _NOTIFIED:
+                told_generation = max(told_generation, event.generation or 0)
+            yield event
+        seen.update(event.id for event in fresh)
+        if following is not None:
+            cursor, seen = following, set()
+            continue
+        if told_generation:
+            now = job()
+            if now is not None and now.is_final and now.generation <= told_generation:
+                return
+        idle = 1 if fresh else idle + 1
+        clock.sleep(_IDLE.backoff_seconds(idle, jitter))
 
 
 def drive(

@@ -18,6 +18,7 @@ import random
 import uuid
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -26,8 +27,10 @@ from pressroom.client.decoding import count_of, decode, json_object, text_of
 from pressroom.client.errors import UnexpectedAnswerError
 from pressroom.client.http import Call, Http, compact, parsed
 from pressroom.client.records import (
+    BulkCancel,
     CreatedJob,
     DryRun,
+    Event,
     Health,
     Item,
     Job,
@@ -41,7 +44,7 @@ from pressroom.client.retrying import Retry, RetryPolicy
 from shared.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     import httpx2
@@ -237,6 +240,10 @@ class PressroomClient:
                 raise UnexpectedAnswerError("the results' next page is the same page again")
             params = following_params
 
+    def events(self, project: str, job: str) -> Iterator[Event]:
+        """What happened to the job so far, oldest first, page by page."""
+        return self._records(Event, f"{_job_path(project, job)}/events")
+
     def process_next(self, project: str, job: str, *, wait_seconds: int | None = None) -> ProcessNext:
         """Advances the job by at most one item; safe from any number of callers."""
         call = Call(
@@ -247,6 +254,52 @@ class PressroomClient:
             policy=following.PATIENT,
         )
         return decode(ProcessNext, self._http.json(call))
+
+    # -- steering a job ------------------------------------------------------------------------------------
+
+    def pause(self, project: str, job: str) -> Job:
+        """Lets nothing new start; what runs is finished: ``pausing``, then ``paused``. Twice does what once does."""
+        return self._steer(project, job, "pause")
+
+    def resume(self, project: str, job: str, *, budget_usd: float | None = None) -> Job:
+        """Goes on with a paused job; ``budget_usd`` is a new, larger budget for a job that has one."""
+        return self._steer(project, job, "resume", {"budget_usd": budget_usd})
+
+    def cancel(self, project: str, job: str) -> Job:
+        """Starts nothing more; what runs keeps its result. Twice does what once does."""
+        return self._steer(project, job, "cancel")
+
+    def cancel_many(self, project: str, jobs: Iterable[str]) -> BulkCancel:
+        """Cancels several jobs, as many as ``limits()`` allows; each is told of, and none fails the others."""
+        call = Call(method="POST", path=f"{_project_path(project)}/jobs/cancel", body=compact({"job_ids": list(jobs)}))
+        return decode(BulkCancel, self._http.json(call))
+
+    def retry(
+        self,
+        project: str,
+        job: str,
+        *,
+        error_codes: Sequence[str] | None = None,
+        positions: Sequence[int] | None = None,
+        budget_usd: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Tries failed items again, in a new generation; the others stay as they are.
+
+        A job that has just ended is settled first: that is waited for, a bounded number of times.
+
+        Args:
+            project: the project's id.
+            job: the job's id; it has ended ``failed`` or ``partially_failed``.
+            error_codes: only items that failed with one of them.
+            positions: only these items; each must have failed.
+            budget_usd: a new, larger budget for a job that has one.
+            idempotency_key: at most 255 characters; without one a random key covers this call's own repeats.
+        """
+        body = {"error_codes": error_codes, "positions": positions, "budget_usd": budget_usd}
+        given = {name: value for name, value in body.items() if value is not None}
+        call = self._creation(f"{_job_path(project, job)}/retry", given, idempotency_key)
+        return self._job(replace(call, policy=following.PATIENT))
 
     # -- following a job -----------------------------------------------------------------------------------
 
@@ -273,6 +326,21 @@ class PressroomClient:
             until_paused=until_paused,
         )
 
+    def follow_events(self, project: str, job: str) -> Iterator[Event]:
+        """What happened to the job, and what happens until it has ended and told so."""
+
+        def page(cursor: str | None) -> tuple[Sequence[Event], str | None]:
+            params: dict[str, str | int] = {"limit": _PAGE, **({"cursor": cursor} if cursor else {})}
+            path = f"{_job_path(project, job)}/events"
+            return self._page(Event, Call(method="GET", path=path, params=params, policy=following.PATIENT))
+
+        return following.follow_events(
+            page,
+            partial(self.get_job, project, job),
+            clock=self._http.clock,
+            jitter=self._http.jitter,
+        )
+
     def drive(self, project: str, job: str, *, workers: int = 1, wait_seconds: int = 20) -> Iterator[ProcessNext]:
         """Advances the job with process-next until nothing is left; yields every answer.
 
@@ -291,6 +359,14 @@ class PressroomClient:
 
     # -- calls ---------------------------------------------------------------------------------------------
 
+    def _steer(self, project: str, job: str, step: str, body: Mapping[str, Any] = MappingProxyType({})) -> Job:
+        given = {name: value for name, value in body.items() if value is not None}
+        return self._job(Call(method="POST", path=f"{_job_path(project, job)}/{step}", body=compact(given)))
+
+    def _job(self, call: Call) -> Job:
+        response = self._http.send(call)
+        return decode(Job, parsed(response), etag=response.headers.get("etag", ""))
+
     def _get(self, path: str) -> Any:  # noqa: ANN401  JSON
         return self._http.json(Call(method="GET", path=path))
 
@@ -303,15 +379,18 @@ class PressroomClient:
     def _records(self, record: type[_Record], path: str, params: Mapping[str, str] | None = None) -> Iterator[_Record]:
         query: dict[str, str | int] = {"limit": _PAGE, **(params or {})}
         while True:
-            page = self._http.json(Call(method="GET", path=path, params=query))
-            if not isinstance(page, dict) or not isinstance(page.get("items"), list):
-                raise UnexpectedAnswerError("the answer is not Pressroom's: /items should be a list")
-            for entry in page["items"]:
-                yield decode(record, entry)
-            cursor = page.get("next_cursor")
+            entries, cursor = self._page(record, Call(method="GET", path=path, params=query))
+            yield from entries
             if not cursor:
                 return
             query["cursor"] = cursor
+
+    def _page(self, record: type[_Record], call: Call) -> tuple[Sequence[_Record], str | None]:
+        """A page of a list, and the cursor of the next one."""
+        page = self._http.json(call)
+        if not isinstance(page, dict) or not isinstance(page.get("items"), list):
+            raise UnexpectedAnswerError("the answer is not Pressroom's: /items should be a list")
+        return [decode(record, entry) for entry in page["items"]], page.get("next_cursor") or None
 
 
 def _project_path(project: str) -> str:

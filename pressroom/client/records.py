@@ -8,15 +8,20 @@ from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003
 from typing import Any
 
+from pressroom.client.decoding import KEY
 from shared.jobs.statuses import FINAL, ShownStatus
 
 __all__ = [
+    "BulkCancel",
+    "BulkCancelCounts",
+    "BulkCancelResult",
     "Counts",
     "CreatedJob",
     "DryRun",
     "Duplicate",
     "ErrorCount",
     "Estimate",
+    "Event",
     "Health",
     "Item",
     "ItemFailure",
@@ -160,7 +165,7 @@ class Job:
 
     @property
     def is_paused(self) -> bool:
-        """Whether nothing goes on until a person resumes the job."""
+        """Whether nothing goes on until a person resumes the job (:meth:`PressroomClient.resume`)."""
         return self.status == ShownStatus.PAUSED
 
 
@@ -237,6 +242,33 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What one write did to a job, or to one of its items.
+
+    Attributes:
+        id: unique in the job; ids sort as text in the order of the writes.
+        actor: who wrote; ``None`` for an edit by hand, which leaves no name.
+        before: the status before, ``from`` in the JSON.
+        after: the status after, ``to`` in the JSON.
+        attempt: the number of the try that began, ended or was lost.
+        detail: an error's code, a reason, or what else there is to say.
+    """
+
+    id: str
+    time: datetime
+    type: str
+    actor: str | None = None
+    generation: int | None = None
+    lane: int | None = None
+    position: int | None = None
+    before: str | None = field(default=None, metadata={KEY: "from"})
+    after: str | None = field(default=None, metadata={KEY: "to"})
+    attempt: int | None = None
+    detail: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessNext:
     """What one process-next did. ``outcome`` is ``processed``, ``in_progress`` or ``done``."""
 
@@ -244,6 +276,32 @@ class ProcessNext:
     job: Job
     item: Item | None = None
     retry_after_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkCancelResult:
+    """What became of one job: ``cancelled``, ``already_final`` or ``not_found``."""
+
+    job_id: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkCancelCounts:
+    """How many jobs met which end."""
+
+    cancelled: int
+    already_final: int
+    not_found: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkCancel:
+    """What became of several jobs."""
+
+    results: tuple[BulkCancelResult, ...]
+    summary: BulkCancelCounts
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from functions.finalizer.settings import STREAM_FILTERS
+from functions.finalizer.settings import STREAM_FILTERS as FINALIZER_FILTERS
+from functions.journal.settings import STREAM_FILTERS as JOURNAL_FILTERS
 from pressroom.local import functions
 from pressroom.local.authorizer import Authorizer, fetch_keys
 from pressroom.local.gateway import Gateway
@@ -36,6 +37,7 @@ class Drivers:
         resources: table, queues, topic and user pool, made where they were missing.
         tokens: signs users in.
         invoke_url: where a Lambda client finds the functions.
+        clients: of the AWS endpoint.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class Drivers:
         """
         self._ends = ends
         self._pools = pools
-        clients = ends.enter_context(Clients(aws_endpoint_url))
+        self.clients = clients = ends.enter_context(Clients(aws_endpoint_url))
         self.resources = ensure(clients, stage=stage)
         self.tokens = Tokens(
             clients.cognito, pool_id=self.resources.user_pool_id, client_id=self.resources.user_pool_client_id
@@ -71,24 +73,36 @@ class Drivers:
             concurrency=functions.QUEUE_CONCURRENCY,
         )
         ends.callback(self._queue.close)
-        self._stream = StreamPoller(
-            clients.streams,
-            stream_arn=self.resources.stream_arn,
-            filters=STREAM_FILTERS,
-            invoke=pools[functions.FINALIZER.name].invoke,
-        )
-        ends.callback(self._stream.close)
+        self._streams = [
+            StreamPoller(
+                clients.streams,
+                stream_arn=self.resources.stream_arn,
+                filters=filters,
+                invoke=pools[function.name].invoke,
+                batch_size=batch_size,
+            )
+            for function, filters, batch_size in (
+                (functions.FINALIZER, FINALIZER_FILTERS, 10),
+                (functions.JOURNAL, JOURNAL_FILTERS, 100),
+            )
+        ]
+        for stream in self._streams:
+            ends.callback(stream.close)
 
     def start(self, listener: Listener) -> None:
         """Begins to drive; ``listener`` begins to answer."""
         self._ends.callback(self._stop, listener)
-        for driver in (self._endpoint, self._queue, self._stream):
+        for driver in (self._endpoint, self._queue):
             driver.start()
+        for stream in self._streams:
+            stream.start()
         listener.start(self._gateway.answer)
 
     def _stop(self, listener: Listener) -> None:
         """The beginning of the end: nothing new comes in, and what is in hand has a short grace."""
-        for driver in (listener, self._queue, self._stream, self._endpoint):
+        for stream in self._streams:
+            stream.stop()
+        for driver in (listener, self._queue, self._endpoint):
             driver.stop()
         end = time.monotonic() + GRACE_SECONDS
         for pool in self._pools.values():

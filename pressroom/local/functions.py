@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from functions.api.settings import ApiSettings
+from functions.dead_letters.settings import DeadLettersSettings
 from functions.finalizer.settings import FinalizerSettings
+from functions.journal.settings import JournalSettings
 from functions.processor.settings import ProcessorSettings
+from functions.sweeper.settings import SweeperSettings
 from pressroom.local.zygote_process import Function
 from shared.environment import PREFIX, read, variables
 from shared.queue.queues import FUNCTION_TIMEOUT_SECONDS
@@ -18,7 +21,17 @@ if TYPE_CHECKING:
 
     from pressroom.local.resources import Resources
 
-__all__ = ["API", "FINALIZER", "PROCESSOR", "QUEUE_CONCURRENCY", "powertools", "settings"]
+__all__ = [
+    "API",
+    "DEAD_LETTERS",
+    "FINALIZER",
+    "JOURNAL",
+    "PROCESSOR",
+    "QUEUE_CONCURRENCY",
+    "SWEEPER",
+    "powertools",
+    "settings",
+]
 
 API: Final = Function(
     "api",
@@ -39,6 +52,28 @@ FINALIZER: Final = Function(
     "finalizer",
     "functions.finalizer.handler:handler",
     prepare="functions.finalizer.handler:finalizer",
+    timeout_seconds=60,
+    maximum=2,
+)
+JOURNAL: Final = Function(
+    "journal",
+    "functions.journal.handler:handler",
+    prepare="functions.journal.handler:journal",
+    timeout_seconds=60,
+    maximum=1,
+)
+
+SWEEPER: Final = Function(
+    "sweeper",
+    "functions.sweeper.handler:handler",
+    prepare="functions.sweeper.handler:sweeper",
+    timeout_seconds=60,
+    maximum=1,
+)
+DEAD_LETTERS: Final = Function(
+    "dead_letters",
+    "functions.dead_letters.handler:handler",
+    prepare="functions.dead_letters.handler:prepare",
     timeout_seconds=60,
     maximum=2,
 )
@@ -74,6 +109,7 @@ def settings(
     own = {
         "TABLE_NAME": resources.table_name,
         "QUEUE_URL": resources.queue_url,
+        "DEAD_LETTERS_URL": resources.dead_letters_url,
         "TOPIC_ARN": resources.topic_arn,
         "PROCESSOR_FUNCTION": PROCESSOR.name,
         "ANTHROPIC_API_KEY": anthropic_api_key,
@@ -85,5 +121,8 @@ def settings(
         API.name: ApiSettings,
         PROCESSOR.name: ProcessorSettings,
         FINALIZER.name: FinalizerSettings,
+        JOURNAL.name: JournalSettings,
+        SWEEPER.name: SweeperSettings,
+        DEAD_LETTERS.name: DeadLettersSettings,
     }
     return {name: variables(read(settings_class, merged)) for name, settings_class in classes.items()}

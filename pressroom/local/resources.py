@@ -50,6 +50,7 @@ class Resources:
     topic_arn: str
     user_pool_id: str
     user_pool_client_id: str
+    dead_letters_arn: str
 
     @property
     def issuer(self) -> str:
@@ -105,7 +106,8 @@ def ensure(clients: Clients, *, stage: str) -> Resources:
     try:
         stream_arn = _table(clients.dynamodb, name)
         dead_letters_url = _queue(clients.sqs, f"{name}-dead-letters.fifo", DEAD_LETTERS, None)
-        queue_url = _queue(clients.sqs, f"{name}-work.fifo", WORK_QUEUE, _queue_arn(clients.sqs, dead_letters_url))
+        dead_letters_arn = _queue_arn(clients.sqs, dead_letters_url)
+        queue_url = _queue(clients.sqs, f"{name}-work.fifo", WORK_QUEUE, dead_letters_arn)
         topic_arn = clients.sns.create_topic(Name=f"{name}-notifications")["TopicArn"]
         pool_id = _user_pool(clients.cognito, name)
         return Resources(
@@ -117,6 +119,7 @@ def ensure(clients: Clients, *, stage: str) -> Resources:
             topic_arn=topic_arn,
             user_pool_id=pool_id,
             user_pool_client_id=_user_pool_client(clients.cognito, pool_id, name),
+            dead_letters_arn=dead_letters_arn,
         )
     except (BotoCoreError, ClientError) as error:
         raise ServicesError(f"the AWS endpoint {clients.endpoint_url} cannot be used: {error}") from error

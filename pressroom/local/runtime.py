@@ -6,7 +6,10 @@
              ├─ offline Claude       unless ANTHROPIC_API_KEY is set
              ├─ zygote of the api ───────── workers
              ├─ zygote of the processor ─── workers
-             └─ zygote of the finalizer ─── workers
+             ├─ zygote of the finalizer ─── workers
+             ├─ zygote of the journal ───── worker
+             ├─ zygote of the sweeper ───── worker
+             └─ zygote of the dead letters  workers
 
 Every child ends when the runtime ends, also when it is killed.
 """
@@ -28,12 +31,14 @@ from pressroom.local.folder import runtime_folder
 from pressroom.local.listener import Listener
 from pressroom.local.offline_claude import OfflineClaude
 from pressroom.local.pool import Pool
+from shared.environment import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
     from types import FrameType, TracebackType
 
+    from pressroom.local.drivers import Drivers
     from pressroom.local.resources import Resources
     from pressroom.local.tokens import Tokens
     from pressroom.local.zygote_process import Function
@@ -42,7 +47,7 @@ __all__ = ["DEFAULT_PORT", "LocalRuntime", "serve"]
 
 DEFAULT_PORT: Final = 8787
 _CHECK_SECONDS: Final = 1.0
-_FUNCTIONS: Final = (functions.PROCESSOR, functions.API, functions.FINALIZER)
+_FUNCTIONS: Final = (functions.PROCESSOR, functions.API, functions.FINALIZER, functions.JOURNAL)
 """The slowest import first."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -150,6 +155,7 @@ class LocalRuntime:
         self._tokens = drivers.tokens
         self._configure(pools, drivers.invoke_url)
         drivers.start(listener)
+        self._start_upkeep(drivers)
 
     def _start_parts(self) -> tuple[Emulator | None, OfflineClaude | None]:
         emulator = claude = None
@@ -164,6 +170,20 @@ class LocalRuntime:
             self._parts.append(claude)
         return emulator, claude
 
+    def _start_upkeep(self, drivers: Drivers) -> None:
+        """A first request can be answered by now: what nobody waits for begins."""
+        from pressroom.local.upkeep import Upkeep, UpkeepSettings  # noqa: PLC0415  boto3, as above
+
+        upkeep = Upkeep(
+            self._start_pool,
+            drivers.clients.sqs,
+            self.resources,
+            environ=self._variables(drivers.invoke_url).__getitem__,
+            settings=read(UpkeepSettings, self._environ),
+        )
+        self._ends.callback(upkeep.close)
+        upkeep.start()
+
     def _start_pool(self, function: Function) -> Pool:
         pool = Pool(
             function,
@@ -176,6 +196,12 @@ class LocalRuntime:
 
     def _configure(self, pools: Mapping[str, Pool], invoke_url: str) -> None:
         """Waits for the imports, and tells the workers where everything is."""
+        variables = self._variables(invoke_url)
+        for name, pool in pools.items():
+            pool.start(variables[name])
+
+    def _variables(self, invoke_url: str) -> dict[str, dict[str, str]]:
+        """What each function is told, by its name."""
         settings = functions.settings(
             self._environ,
             self.resources,
@@ -183,8 +209,7 @@ class LocalRuntime:
             anthropic_api_key=self._environ.get("ANTHROPIC_API_KEY") or "offline",
         )
         endpoints = {"AWS_ENDPOINT_URL": self.aws_endpoint_url, "AWS_ENDPOINT_URL_LAMBDA": invoke_url}
-        for name, pool in pools.items():
-            pool.start(settings[name] | endpoints)
+        return {name: variables | endpoints for name, variables in settings.items()}
 
 
 def serve(port: int = DEFAULT_PORT, *, verbose: bool = False, environ: Mapping[str, str] | None = None) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from shared.errors import ErrorCode
 from shared.jobs.ledger import MAX_ATTEMPTS, MAX_LANES
 from shared.jobs.statuses import Drive, ItemStatus, OnDuplicate, OnError, ShownStatus
 
@@ -14,9 +15,11 @@ __all__ = [
     "MAX_IDEMPOTENCY_KEY",
     "MAX_PAGE",
     "MAX_WAIT_SECONDS",
+    "BulkCancelRequest",
     "CreateJobQuery",
     "CreateJobRequest",
     "CreateProjectRequest",
+    "EmptyRequest",
     "ItemsQuery",
     "JobEnvelope",
     "JobFilter",
@@ -28,6 +31,8 @@ __all__ = [
     "ProcessNextRequest",
     "ResultFormat",
     "ResultsQuery",
+    "ResumeRequest",
+    "RetryRequest",
 ]
 
 MAX_PAGE: Final = 100
@@ -110,6 +115,53 @@ class ProcessNextRequest(BaseModel):
     model_config = _BODY
 
     wait_seconds: Annotated[int, Field(strict=True, ge=0, le=MAX_WAIT_SECONDS)] = 20
+
+
+class EmptyRequest(BaseModel):
+    """Nothing: the path says it all."""
+
+    model_config = _BODY
+
+
+_Raise = Annotated[
+    float | None,
+    Field(
+        strict=True,
+        gt=0,
+        le=1_000_000,
+        allow_inf_nan=False,
+        description="The new budget in all; more than the present one, of a job that has one.",
+    ),
+]
+
+
+class ResumeRequest(BaseModel):
+    """Whether to raise the budget."""
+
+    model_config = _BODY
+
+    budget_usd: _Raise = None
+
+
+class RetryRequest(BaseModel):
+    """Which failed items: those with one of the codes, at one of the positions, or all. Both given, both must hold."""
+
+    model_config = _BODY
+
+    error_codes: Annotated[list[ErrorCode] | None, Field(min_length=1, max_length=len(ErrorCode))] = None
+    positions: Annotated[
+        list[Annotated[int, Field(strict=True, ge=1)]] | None,
+        Field(min_length=1, max_length=10_000, description="Each must have failed."),
+    ] = None
+    budget_usd: _Raise = None
+
+
+class BulkCancelRequest(BaseModel):
+    """Which jobs; `GET /v1/limits` tells how many at once."""
+
+    model_config = _BODY
+
+    job_ids: Annotated[list[Annotated[str, Field(max_length=100)]], Field(min_length=1)]
 
 
 class PageQuery(BaseModel):

@@ -9,10 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from shared.clock import to_iso
 from shared.errors import ErrorClass, ErrorCode
+from shared.jobs.events import EventType
 from shared.jobs.statuses import CancelReason, Drive, ItemStatus, OnDuplicate, OnError, PauseReason, ShownStatus
 
 __all__ = [
     "AttemptView",
+    "BulkCancelResult",
+    "BulkCancelSummary",
+    "BulkCancelView",
     "CountsView",
     "CreatedJobView",
     "DryRunView",
@@ -20,6 +24,8 @@ __all__ = [
     "ErrorTallyView",
     "ErrorView",
     "EstimateView",
+    "EventView",
+    "EventsPage",
     "HealthView",
     "ItemView",
     "ItemsPage",
@@ -245,6 +251,34 @@ class JobsPage(BaseModel):
     next_cursor: str | None
 
 
+class BulkCancelResult(BaseModel):
+    """What became of one job: one that has ended stays as it is."""
+
+    model_config = _VIEW
+
+    job_id: str
+    result: Literal["cancelled", "already_final", "not_found"]
+
+
+class BulkCancelSummary(BaseModel):
+    """How many jobs met which end."""
+
+    model_config = _VIEW
+
+    cancelled: int
+    already_final: int
+    not_found: int
+
+
+class BulkCancelView(BaseModel):
+    """A result for every job that was named, each once."""
+
+    model_config = _VIEW
+
+    results: tuple[BulkCancelResult, ...]
+    summary: BulkCancelSummary
+
+
 class DuplicateView(BaseModel):
     """An item that was dropped, and the one that it repeats: indexes into what was sent, from 0."""
 
@@ -353,6 +387,38 @@ class SingleItemView(ItemView):
     """One item with its output, which the kind's output schema describes."""
 
     output: Any
+
+
+class EventView(BaseModel):
+    """What one write did to a job.
+
+    ``from`` and ``to`` are statuses, of the item where ``position`` or ``lane`` is set, else of the job; of a
+    hand-over they say who drives. ``detail`` is an error's code, a reason, or what else there is to say. Types and
+    fields may be added.
+    """
+
+    model_config = _VIEW
+
+    id: str
+    time: Moment
+    actor: str | None
+    type: EventType
+    generation: int | None
+    lane: int | None
+    position: int | None
+    before: Annotated[str | None, Field(alias="from")]
+    after: Annotated[str | None, Field(alias="to")]
+    attempt: int | None
+    detail: str | None
+
+
+class EventsPage(BaseModel):
+    """A page of a timeline in the order of the writes; ``next_cursor`` is null on the last."""
+
+    model_config = _VIEW
+
+    items: tuple[EventView, ...]
+    next_cursor: str | None
 
 
 class ProcessNextView(BaseModel):

@@ -6,17 +6,20 @@ Sources: the Claude documentation's page on errors and the SDK's table of error 
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from shared.errors import ErrorCode
+from shared.errors import ErrorCode, RateLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
-__all__ = ["code_of", "retry_after_seconds"]
+__all__ = ["code_of", "rate_limits", "retry_after_seconds"]
+
+_LIMITED: Final = ("requests", "tokens", "input-tokens", "output-tokens")
+"""What Claude limits: ``anthropic-ratelimit-<name>-limit``, ``-remaining`` and ``-reset``."""
 
 _BY_DETAIL: Final[Mapping[str, ErrorCode]] = MappingProxyType(
     {
@@ -89,6 +92,29 @@ def retry_after_seconds(text: str | None, now: datetime) -> float | None:
     except ValueError:
         return _until(text, now)
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
+    """What the ``anthropic-ratelimit-*`` headers of an answer say, or None where there are none that make sense."""
+    allowed = _whole(headers.get("anthropic-ratelimit-requests-limit"))
+    used_up = [name for name in _LIMITED if _whole(headers.get(f"anthropic-ratelimit-{name}-remaining")) == 0]
+    resets = [_moment(headers.get(f"anthropic-ratelimit-{name}-reset")) for name in used_up]
+    resets_at = max((moment for moment in resets if moment is not None), default=None)
+    limits = RateLimits(allowed or None, resets_at)
+    return None if limits == RateLimits() else limits
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text[:12]) if text is not None and text.isascii() and text.isdigit() else None
+
+
+def _moment(text: str | None) -> datetime | None:
+    """An RFC 3339 time with its zone."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else moment
 
 
 def _until(text: str, now: datetime) -> float | None:

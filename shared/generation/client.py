@@ -2,32 +2,35 @@
 
 The SDK is used without its retries (it sleeps any ``retry-after``; here the queue waits) and without its parsing
 of structured output (it raises on a refusal and loses the usage); :mod:`shared.generation.answers` reads the answer.
+It is streamed, so that a call which nobody wants any more can be stopped and is paid only as far as it came.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from contextlib import closing
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import anthropic
 import httpx2
 
 from shared.clock import SystemClock
-from shared.errors import ErrorCode, ItemError, SettingsError, item_error
+from shared.errors import CallCancelledError, ErrorCode, ItemError, SettingsError, item_error
 from shared.generation.answers import Generation, judge
-from shared.generation.claude_errors import code_of, retry_after_seconds
+from shared.generation.claude_errors import code_of, rate_limits, retry_after_seconds
 from shared.generation.pricing import PriceTable, parse_price_table
+from shared.generation.streams import EVENT_STREAM, BrokenStreamError, Transcript, WholeAnswer, media_type
 from shared.generation.thinking import Thinking, answer_tokens, thinking_of
-from shared.generation.transport import DeadlineTransport
+from shared.generation.transport import AbandonedError, DeadlineTransport, never
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
-    from anthropic import APIResponse
-    from anthropic.types import Message, ThinkingConfigParam
+    from anthropic.types import ThinkingConfigParam
 
     from shared.clock import Clock
+    from shared.generation.pricing import Usage
     from shared.generation.prompts import Prompt
 
 __all__ = [
@@ -135,7 +138,15 @@ class ClaudeClient:
         """Close the connections."""
         self._claude.close()
 
-    def generate(self, prompt: Prompt, *, model: str, idempotency_key: str, timeout_seconds: float) -> Generation:
+    def generate(
+        self,
+        prompt: Prompt,
+        *,
+        model: str,
+        idempotency_key: str,
+        timeout_seconds: float,
+        cancelled: Callable[[], bool] = never,
+    ) -> Generation:
         """One call.
 
         Args:
@@ -143,24 +154,22 @@ class ClaudeClient:
             model: the model's id; it must have a price.
             idempotency_key: names the item and generation to Claude and its logs; Claude does not act on it.
             timeout_seconds: for the whole call, from connecting to the last byte.
+            cancelled: whether nobody wants the text any more. Asked about twice a second, whether Claude writes or
+                is silent; it must be quick.
 
         Raises:
             ItemError: whatever went wrong, in the class that decides what happens to the item. Where Claude
                 answered, it carries status, request id, and the tokens and cost that were billed.
+            CallCancelledError: ``cancelled`` said so; the connection is closed.
         """
         self._check(model)
+        call = _Call(self, prompt, model, timeout_seconds)
         try:
-            with self._transport.within(timeout_seconds):
-                response = self._send(prompt, model, idempotency_key, timeout_seconds)
-        except anthropic.APIStatusError as error:
-            raise self._refused_by_status(error) from error
-        except anthropic.APITimeoutError as error:
-            raise _timed_out(error, timeout_seconds) from error
-        except anthropic.APIConnectionError as error:
-            raise _not_reached(error) from error
-        except anthropic.AnthropicError as error:
-            raise item_error(ErrorCode.PROVIDER_ERROR, f"{type(error).__name__}: {error}") from error
-        return judge(_Response(response), prompt, model=model, prices=self._prices)
+            with self._transport.within(timeout_seconds, cancelled):
+                answer = call.answer(idempotency_key)
+        except (anthropic.AnthropicError, httpx2.HTTPError, AbandonedError, BrokenStreamError) as error:
+            raise call.failure(error) from error
+        return judge(answer, prompt, model=model, prices=self._prices)
 
     def _check(self, model: str) -> None:
         """Refuse what would cost money that nobody counts, or cannot succeed, before anything is sent."""
@@ -174,8 +183,9 @@ class ClaudeClient:
         if not (self._key.isascii() and self._key.isprintable()):
             raise item_error(ErrorCode.AUTHENTICATION, "the API key for Claude contains characters that no key has")
 
-    def _send(self, prompt: Prompt, model: str, idempotency_key: str, timeout_seconds: float) -> APIResponse[Message]:
-        return self._claude.messages.with_raw_response.create(
+    def send(self, prompt: Prompt, model: str, idempotency_key: str, timeout_seconds: float) -> httpx2.Response:
+        """The answer's head; its body is still to be read."""
+        response = self._claude.messages.with_raw_response.create(
             model=model,
             max_tokens=answer_tokens(prompt.max_tokens, model),
             system=prompt.system,
@@ -183,42 +193,78 @@ class ClaudeClient:
             output_config={"format": {"type": "json_schema", "schema": dict(prompt.schema)}},
             thinking=_thinking(model),
             metadata={"user_id": idempotency_key},
+            stream=True,
             extra_headers={ITEM_HEADER: idempotency_key},
             timeout=httpx2.Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds)),
         )
+        return response.http_response
 
-    def _refused_by_status(self, error: anthropic.APIStatusError) -> ItemError:
+    def cost_microusd(self, model: str, usage: Usage) -> int:
+        """What ``usage`` costs."""
+        return self._prices.cost_microusd(model, usage)
+
+    def refused_by_status(self, error: anthropic.APIStatusError) -> ItemError:
+        """An answer that is no success."""
         message = error.api_message if isinstance(error.api_message, str) else error.message
+        headers = error.response.headers
         return item_error(
             code_of(error.status_code, error.type, error.error_code),
             message[:MESSAGE_CHARACTERS],
             http_status=error.status_code,
             claude_request_id=error.request_id,
-            retry_after_seconds=retry_after_seconds(error.response.headers.get("retry-after"), self._clock.now()),
+            retry_after_seconds=retry_after_seconds(headers.get("retry-after"), self._clock.now()),
+            rate_limits=rate_limits(headers),
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Response:
-    """The SDK's raw response, as :func:`judge` reads it."""
+class _Call:
+    """One call: what has arrived of its answer, and what it means if no more does."""
 
-    raw: APIResponse[Message]
+    def __init__(self, client: ClaudeClient, prompt: Prompt, model: str, timeout_seconds: float) -> None:
+        self._client = client
+        self._prompt = prompt
+        self._model = model
+        self._timeout_seconds = timeout_seconds
+        self._transcript = Transcript(max_tokens=answer_tokens(prompt.max_tokens, model))
+        self._response: httpx2.Response | None = None
 
-    @property
-    def status_code(self) -> int:
-        return self.raw.status_code
+    def answer(self, idempotency_key: str) -> WholeAnswer:
+        """The whole answer, once it is there. The connection is closed where it does not become whole."""
+        response = self._client.send(self._prompt, self._model, idempotency_key, self._timeout_seconds)
+        self._response = response
+        with closing(response):
+            if media_type(response) != EVENT_STREAM:
+                return WholeAnswer(response, response.read())  # a gateway that does not stream, or a proxy's page
+            try:
+                for event in anthropic.Stream.raw_events(response):
+                    if event.data:
+                        self._transcript.feed(event.data)
+            except UnicodeDecodeError as error:
+                raise BrokenStreamError(ErrorCode.NETWORK, "the stream is no text") from error
+            return WholeAnswer(response, self._transcript.document())
 
-    @property
-    def content_type(self) -> str:
-        return self.raw.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-    @property
-    def request_id(self) -> str | None:
-        return self.raw.request_id
-
-    @property
-    def content(self) -> bytes:
-        return self.raw.http_response.content
+    def failure(self, error: Exception) -> ItemError | CallCancelledError:
+        """What the end of the call by ``error`` means, with what it used so far."""
+        if isinstance(error, anthropic.APIStatusError):
+            return self._client.refused_by_status(error)
+        used = self._transcript.used()
+        cost = self._client.cost_microusd(self._model, used)
+        cause = error.__cause__ if isinstance(error, anthropic.APIConnectionError) else error
+        if isinstance(cause, AbandonedError):
+            return CallCancelledError(
+                input_tokens=used.input_tokens, output_tokens=used.output_tokens, cost_microusd=cost
+            )
+        code, text = _meaning(error, cause, self._timeout_seconds)
+        return item_error(
+            code,
+            text[:MESSAGE_CHARACTERS],
+            http_status=None if self._response is None else self._response.status_code,
+            claude_request_id=None if self._response is None else self._response.headers.get("request-id"),
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            cost_microusd=cost,
+            model=self._transcript.model,
+        )
 
 
 def _thinking(model: str) -> ThinkingConfigParam | anthropic.Omit:
@@ -230,15 +276,15 @@ def _thinking(model: str) -> ThinkingConfigParam | anthropic.Omit:
     return anthropic.omit
 
 
-def _timed_out(error: anthropic.APITimeoutError, timeout_seconds: float) -> ItemError:
-    if isinstance(error.__cause__, httpx2.ConnectTimeout):
-        return item_error(ErrorCode.NETWORK, "Claude could not be reached in time")
-    return item_error(ErrorCode.TIMEOUT, f"Claude did not finish its answer within {timeout_seconds:g} s")
-
-
-def _not_reached(error: anthropic.APIConnectionError) -> ItemError:
-    cause = error.__cause__
-    return item_error(
-        ErrorCode.NETWORK,
-        f"the connection to Claude broke: {type(cause).__name__}: {str(cause) or error.message}",
-    )
+def _meaning(error: Exception, cause: BaseException | None, timeout_seconds: float) -> tuple[ErrorCode, str]:
+    """Code and message of a call that ended without a whole answer."""
+    match cause:
+        case BrokenStreamError():
+            return cause.code, str(cause)
+        case httpx2.ConnectTimeout():
+            return ErrorCode.NETWORK, "Claude could not be reached in time"
+        case httpx2.TimeoutException():
+            return ErrorCode.TIMEOUT, f"Claude did not finish its answer within {timeout_seconds:g} s"
+    if isinstance(error, anthropic.APIConnectionError | httpx2.HTTPError):
+        return ErrorCode.NETWORK, f"the connection to Claude broke: {type(cause).__name__}: {str(cause) or error}"
+    return ErrorCode.PROVIDER_ERROR, f"{type(error).__name__}: {error}"

@@ -139,6 +139,8 @@ class Ledger:
     firsts: Mapping[ErrorCode, int] = field(default_factory=lambda: MappingProxyType({}))
     est_microusd: int = 0
     headroom_microusd: int | None = None
+    raised_microusd: int = 0
+    """What resumes and retries have added to the budget that the job was created with."""
     halted: bool = False
     round: int = 0
     cursor: int = 0
@@ -150,6 +152,8 @@ class Ledger:
     output_tokens: int = 0
     cost_microusd: int = 0
     started_at: datetime | None = None
+    retried_at: datetime | None = None
+    """When the present generation was opened; None in the first, which began with ``started_at``."""
     last_activity_at: datetime | None = None
     completed_at: datetime | None = None
     deadline_at: datetime | None = None
@@ -158,6 +162,8 @@ class Ledger:
     cancel_reason: CancelReason | None = None
     intake_token: str | None = None
     """Who writes the rows of a job in intake; fences a writer that was thought dead."""
+    intake_key: str | None = None
+    """The Idempotency-Key of a job in intake, which whoever removes it must give free again."""
 
     @property
     def budgeted(self) -> bool:

@@ -29,12 +29,13 @@ def progress_of(counts: Counts) -> Progress:
 def estimated_completion_at(ledger: Ledger, now: datetime) -> datetime | None:
     """When the job will end at the pace so far, or None where nothing can be said.
 
-    The pace is the settled items of this generation over the time since it started working; it counts pauses as
-    time, and is revised with every settled item.
+    The pace is the settled items of this generation over the time since it began: what lay between it and the
+    generation before is nobody's work. Pauses count as time, and the pace is revised with every settled item.
     """
     settled = sum(lane.next for lane in ledger.lanes)
-    if ledger.final or ledger.started_at is None or settled == 0 or not ledger.open:
+    began_at = ledger.retried_at or ledger.started_at
+    if ledger.final or began_at is None or settled == 0 or not ledger.open:
         return None
-    elapsed = (ledger.last_activity_at or now) - ledger.started_at
+    elapsed = (ledger.last_activity_at or now) - began_at
     estimate: datetime = now + timedelta(seconds=elapsed.total_seconds() / settled * ledger.open)
     return estimate

@@ -81,6 +81,10 @@ def _headroom(ledger: Ledger, delta_microusd: int) -> int | None:
     return None if ledger.headroom_microusd is None else ledger.headroom_microusd + delta_microusd
 
 
+def _raised(ledger: Ledger, more_microusd: int) -> int:
+    return ledger.raised_microusd + (more_microusd if ledger.budgeted else 0)
+
+
 def _affordable(ledger: Ledger, est_microusd: int) -> bool:
     return ledger.headroom_microusd is None or ledger.headroom_microusd >= est_microusd
 
@@ -89,7 +93,7 @@ def seal(ledger: Ledger, *, token: str, actor: str) -> Ledger:
     """Make a job in intake visible: all its rows stand."""
     _require(ledger.status is JobStatus.INTAKE, "seal", "the job is not in intake")
     _require(ledger.intake_token == token, "seal", "somebody else writes this job's rows")
-    return _written(ledger.evolve(status=JobStatus.QUEUED, intake_token=None), actor)
+    return _written(ledger.evolve(status=JobStatus.QUEUED, intake_token=None, intake_key=None), actor)
 
 
 def claim(ledger: Ledger, *, lane: int, lease: Lease, now: datetime, actor: str, index: int | None = None) -> Ledger:
@@ -290,23 +294,48 @@ def pause_for_budget(ledger: Ledger, *, est_microusd: int, epoch: int, version: 
     return _written(paused, actor)
 
 
-def resume(ledger: Ledger, *, more_microusd: int = 0, actor: str) -> Ledger:
-    """Go on: messages of the earlier epoch are void, the queue is filled anew."""
+def resume(
+    ledger: Ledger,
+    *,
+    more_microusd: int = 0,
+    raised_microusd: int = 0,
+    check_at: datetime | None = None,
+    actor: str,
+) -> Ledger:
+    """Go on: messages of the earlier epoch are void, the queue is filled anew.
+
+    Args:
+        ledger: the ledger.
+        more_microusd: what the budget is raised by.
+        raised_microusd: with a raise, what the ledger told of earlier ones: a raise is decided on the budget that was
+            read, and must not be added to another.
+        check_at: when the sweeper looks next; it had put a paused job off until its deadline.
+        actor: who.
+    """
     _require(ledger.status is JobStatus.PAUSED, "resume", f"the job is {ledger.status}")
+    _require(not more_microusd or ledger.raised_microusd == raised_microusd, "resume", "the budget was raised since")
     resumed = ledger.evolve(
         status=JobStatus.PROCESSING,
         epoch=ledger.epoch + 1,
         round=ledger.round + 1,
         cursor=0,
         headroom_microusd=_headroom(ledger, more_microusd),
+        raised_microusd=_raised(ledger, more_microusd),
+        check_at=check_at or ledger.check_at,
         halted=False,
         pause_reason=None,
     )
     return _written(resumed, actor)
 
 
-def cancel(ledger: Ledger, *, generation: int, reason: CancelReason, actor: str) -> Ledger:
-    """Start nothing more; the job ends when what is in flight has ended."""
+def cancel(
+    ledger: Ledger, *, generation: int, reason: CancelReason, check_at: datetime | None = None, actor: str
+) -> Ledger:
+    """Start nothing more; the job ends when what is in flight has ended.
+
+    ``check_at`` is when the sweeper looks next: a paused job may hold a dead lease, which only the sweeper closes, and
+    which it would not look for before the deadline.
+    """
     _require(ledger.status in _LIVE, "cancel", f"the job is {ledger.status}")
     _require(ledger.generation == generation, "cancel", "the job was retried since")
     cancelled = ledger.evolve(
@@ -315,6 +344,7 @@ def cancel(ledger: Ledger, *, generation: int, reason: CancelReason, actor: str)
         open=ledger.held,
         queued=0,
         failed=ledger.failed + (ledger.queued if ledger.generation > 1 else 0),
+        check_at=check_at or ledger.check_at,
     )
     return _written(cancelled, actor)
 
@@ -370,6 +400,7 @@ def retry(
     firsts: Mapping[ErrorCode, int],
     deadline_at: datetime | None,
     usage_period: str,
+    now: datetime,
     check_at: datetime,
     more_microusd: int = 0,
     actor: str,
@@ -385,6 +416,7 @@ def retry(
         firsts: likewise, where each code stands first.
         deadline_at: the new generation's deadline.
         usage_period: the month in which the new generation is reserved.
+        now: the time.
         check_at: when the sweeper looks first.
         more_microusd: what the budget is raised by.
         actor: who.
@@ -414,6 +446,8 @@ def retry(
         deadline_at=deadline_at,
         usage_period=usage_period,
         headroom_microusd=_headroom(ledger, more_microusd),
+        raised_microusd=_raised(ledger, more_microusd),
+        retried_at=now,
         check_at=check_at,
         halted=False,
         completed_at=None,

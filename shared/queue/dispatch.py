@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import boto3
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
 
     from shared.jobs.ledger import Ledger
 
-__all__ = ["MAX_AHEAD", "WorkQueue", "end_of_round", "message_for", "slots_ahead"]
+__all__ = ["HEAD", "MAX_AHEAD", "WorkQueue", "end_of_round", "message_for", "messages_ahead", "slots_ahead"]
 
 MAX_AHEAD: Final = 2_000
 """Messages of a job that may lie ahead of what is settled: FIFO searches only so deep for a free group."""
 _BATCH: Final = 10
+HEAD: Final = _BATCH
+"""Messages that fit one call: with these a resume or a retry begins a round, whatever the job's size."""
 _LONGEST_VISIBILITY_SECONDS: Final = 12 * 3600
 _CURSOR_EVERY: Final = 500
 """Moving the cursor is a write of the hot row; a crash before it repeats messages that FIFO swallows."""
@@ -50,6 +53,12 @@ def slots_ahead(ledger: Ledger) -> int:
     """The cursor that may be reached now: :data:`MAX_AHEAD` ahead of what is settled."""
     settled = sum(lane.next for lane in ledger.lanes)
     return min(end_of_round(ledger), settled + MAX_AHEAD)
+
+
+def messages_ahead(ledger: Ledger, lane: int) -> int:
+    """How many of the items that ``lane`` has left were dispatched in this round, the one it stands at included."""
+    n, state = len(ledger.lanes), ledger.lanes[lane]
+    return max(0, min(state.end, (ledger.cursor - lane + n - 1) // n) - state.next)
 
 
 def message_for(ledger: Ledger, lane: int, *, timeout_seconds: int, index: int | None = None) -> LaneMessage:
@@ -74,6 +83,15 @@ def _slots(ledger: Ledger, start: int, end: int) -> Iterator[tuple[int, int]]:
             yield lane, index
 
 
+def _slots_of(ledger: Ledger, messages: int) -> int:
+    """The cursor behind the next ``messages`` messages of the round."""
+    slots = _slots(ledger, ledger.cursor, end_of_round(ledger))
+    n, end = len(ledger.lanes), ledger.cursor
+    for lane, index in islice(slots, messages):
+        end = index * n + lane + 1
+    return end
+
+
 @dataclass(frozen=True)
 class WorkQueue:
     """The FIFO queue of lane messages."""
@@ -86,7 +104,14 @@ class WorkQueue:
         """The queue at ``url`` in the environment's account and region."""
         return cls(client=boto3.client("sqs", config=_CLIENT_CONFIG), url=url)
 
-    def dispatch(self, ledger: Ledger, *, timeout_seconds: int, move_cursor: Callable[[Ledger, int], Ledger]) -> Ledger:
+    def dispatch(
+        self,
+        ledger: Ledger,
+        *,
+        timeout_seconds: int,
+        move_cursor: Callable[[Ledger, int], Ledger],
+        most: int | None = None,
+    ) -> Ledger:
         """Send what the round still lacks, as far ahead as allowed; the ledger with its cursor moved.
 
         Args:
@@ -94,12 +119,15 @@ class WorkQueue:
             timeout_seconds: the job's time limit of an item.
             move_cursor: the transition ``dispatched``. When it refuses, another dispatcher, a resume or a later round
                 has taken over, and this one stops.
+            most: send no more than so many messages.
         """
         limit = slots_ahead(ledger)
+        if most is not None:
+            limit = min(limit, _slots_of(ledger, most))
         if ledger.drive is not Drive.QUEUE:
             return ledger
         while ledger.status in RUNNING and ledger.cursor < limit:
-            end = min(limit, ledger.cursor + _CURSOR_EVERY)
+            end = limit if most is not None else min(limit, ledger.cursor + _CURSOR_EVERY)
             self._send_slots(ledger, end, timeout_seconds)
             try:
                 ledger = move_cursor(ledger, end)
@@ -141,6 +169,24 @@ class WorkQueue:
                 MessageGroupId=group_of(message),
                 MessageDeduplicationId=f"{message.job}:{message.epoch}:{message.lane}:{nonce}",
             )
+
+    def send_again(self, message: LaneMessage, *, count: int, ulid: str) -> None:
+        """Send ``count`` further messages, at most ten, for a lane that has lost its own (rules 12 and 13).
+
+        ``ulid`` is fresh: it makes the deduplication ids, and a group apart, because the lane's own group may be
+        locked by the message of a dead worker until its visibility ends.
+        """
+        self._send(
+            [
+                {
+                    "Id": str(number),
+                    "MessageBody": message.to_json(),
+                    "MessageGroupId": f"{group_of(message)}:{ulid}",
+                    "MessageDeduplicationId": f"{message.job}:{message.epoch}:{message.lane}:{ulid}:{number}",
+                }
+                for number in range(min(count, _BATCH))
+            ]
+        )
 
     def keep(self, receipt: str, *, seconds: float) -> None:
         """Let a message come back after ``seconds``, at most twelve hours."""

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-    from shared.store.expressions import Change, Check, Insert
+    from shared.store.expressions import Change, Check, Delete, Insert
     from shared.store.keys import Key
 
-__all__ = ["DynamoTable", "RefusedError", "TokenReusedError"]
+__all__ = ["MAX_KEYS", "DynamoTable", "RefusedError", "TokenReusedError"]
+
+MAX_KEYS: Final = 100
+"""Rows that one :meth:`DynamoTable.get_many` takes."""
 
 _PASSING: Final = frozenset(
     {
@@ -43,7 +46,10 @@ _PASSING_REASONS: Final = frozenset({"None", "TransactionConflict", "Provisioned
 _CUT: Final = (BotoConnectionError, HTTPClientError)
 _SERVER_FAULT: Final = 500
 _TRIES: Final = 8
+_BATCH: Final = 25
+"""Rows that one BatchWriteItem takes."""
 _CLIENT_CONFIG: Final = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+_HASTY_CONFIG: Final = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 
 
 class RefusedError(TransitionRefusedError):
@@ -77,15 +83,31 @@ class DynamoTable:
     jitter: Callable[[], float] = random.random
 
     @classmethod
-    def from_env(cls, name: str) -> Self:
-        """The table ``name`` in the environment's account and region."""
-        return cls(client=boto3.client("dynamodb", config=_CLIENT_CONFIG), name=name)
+    def from_env(cls, name: str, *, hasty: bool = False) -> Self:
+        """The table ``name`` in the environment's account and region; a ``hasty`` one gives up within two seconds."""
+        return cls(client=boto3.client("dynamodb", config=_HASTY_CONFIG if hasty else _CLIENT_CONFIG), name=name)
 
     def get(self, key: Key, *, consistent: bool = False) -> Row | None:
         """One row."""
         answer = self._call(
             lambda: self.client.get_item(TableName=self.name, Key=attributes(key), ConsistentRead=consistent)
         )
+        return from_attributes(answer["Item"]) if "Item" in answer else None
+
+    def glance(self, key: Key, wanted: Sequence[str] = ()) -> Row | None:
+        """One row, or ``wanted`` of it (``lanes.0.lease`` for one of a map): in one try, eventually consistent.
+
+        For whoever would rather know nothing than wait: whatever goes wrong, it raises StoreUnavailableError at once.
+        """
+        request: dict[str, Any] = {"TableName": self.name, "Key": attributes(key)}
+        if wanted:
+            paths = [attribute.split(".") for attribute in wanted]
+            request["ExpressionAttributeNames"] = {f"#{name}": name for path in paths for name in path}
+            request["ProjectionExpression"] = ", ".join(".".join(f"#{name}" for name in path) for path in paths)
+        try:
+            answer = self.client.get_item(**request)
+        except (ClientError, *_CUT) as error:
+            raise StoreUnavailableError(f"no answer at a glance: {error}") from error
         return from_attributes(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, keys: Sequence[Key], *, consistent: bool = False) -> list[Row | None]:
@@ -125,7 +147,9 @@ class DynamoTable:
             raise RefusedError(what, [from_attributes(old) if old else None]) from error
         return from_attributes(answer["Attributes"])
 
-    def transact(self, what: str, members: Sequence[Change | Check | Insert], *, token: str | None = None) -> None:
+    def transact(
+        self, what: str, members: Sequence[Change | Check | Delete | Insert], *, token: str | None = None
+    ) -> None:
         """Write all ``members`` or none, with the same bytes at every try.
 
         Args:
@@ -156,6 +180,20 @@ class DynamoTable:
             rows = [from_attributes(reason["Item"]) if reason.get("Item") else None for reason in reasons]
             raise RefusedError(what, rows) from error
 
+    def put_many(self, rows: Sequence[Row]) -> None:
+        """Write whole rows of different keys over whatever stands there, 25 a call; not together, in no order."""
+        for start in range(0, len(rows), _BATCH):
+            self._put_batch([{"PutRequest": {"Item": attributes(row)}} for row in rows[start : start + _BATCH]])
+
+    def _put_batch(self, requests: list[Any]) -> None:
+        for attempt in range(1, _TRIES + 1):
+            answer = self._call(partial(self.client.batch_write_item, RequestItems={self.name: requests}))
+            requests = answer.get("UnprocessedItems", {}).get(self.name, [])
+            if not requests:
+                return
+            self._wait(attempt)
+        raise StoreUnavailableError(f"DynamoDB left rows unwritten {_TRIES} times")
+
     def query(
         self,
         partition: str,
@@ -168,6 +206,7 @@ class DynamoTable:
         index: str | None = None,
         projection: Sequence[str] = (),
         where: tuple[str, str] | None = None,
+        up_to: tuple[str, str] | None = None,
     ) -> Iterator[Row]:
         """The rows of a partition in key order, read page by page as they are asked for.
 
@@ -179,10 +218,11 @@ class DynamoTable:
             newest_first: descending.
             consistent: strongly consistent; not for an index.
             index: the name of an index whose partition key is named like it.
-            projection: attributes to return; all by default.
+            projection: attributes to return, ``error.code`` for one of a map; all by default.
             where: an attribute and the value it must have.
+            up_to: the name of the sort key and its greatest value; not beside a prefix.
         """
-        request = self._query_request(partition, prefix, index, projection, where)
+        request = self._query_request(partition, prefix, index, projection, where, up_to=up_to)
         request |= {"ScanIndexForward": not newest_first}
         if consistent:
             request["ConsistentRead"] = True
@@ -204,6 +244,8 @@ class DynamoTable:
         index: str | None,
         projection: Sequence[str],
         where: tuple[str, str] | None,
+        *,
+        up_to: tuple[str, str] | None,
     ) -> dict[str, Any]:
         names = {"#pk": index or "pk"}
         values: Row = {":pk": partition}
@@ -211,11 +253,15 @@ class DynamoTable:
         if prefix:
             names["#sk"], values[":prefix"] = "sk", prefix
             request["KeyConditionExpression"] += " AND begins_with(#sk, :prefix)"
+        if up_to is not None:
+            names["#until"], values[":until"] = up_to
+            request["KeyConditionExpression"] += " AND #until <= :until"
         if index is not None:
             request["IndexName"] = index
         if projection:
-            names |= {f"#p{number}": name for number, name in enumerate(projection)}
-            request["ProjectionExpression"] = ", ".join(f"#p{number}" for number in range(len(projection)))
+            paths = [attribute.split(".") for attribute in projection]
+            names |= {f"#p_{name}": name for path in paths for name in path}
+            request["ProjectionExpression"] = ", ".join(".".join(f"#p_{name}" for name in path) for path in paths)
         if where is not None:
             names["#where"], values[":where"] = where
             request["FilterExpression"] = "#where = :where"

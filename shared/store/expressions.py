@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from shared.store.keys import Key
 
-__all__ = ["Change", "Check", "Insert"]
+__all__ = ["Change", "Check", "Delete", "Insert"]
 
 _KEYWORDS: Final = frozenset(
     [
@@ -118,3 +118,17 @@ class Check:
         """The condition as a member of a transaction."""
         request = {"TableName": table, "Key": attributes(self.key)}
         return {"ConditionCheck": {**request, **_expressions(self.values, ConditionExpression=self.condition)}}
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """A row's removal, where ``condition`` holds for what stands there."""
+
+    key: Key
+    condition: str = ""
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+    def member(self, table: str) -> dict[str, Any]:
+        """The removal as a member of a transaction."""
+        request = {"TableName": table, "Key": attributes(self.key)}
+        return {"Delete": {**request, **_expressions(self.values, ConditionExpression=self.condition)}}

@@ -2,31 +2,33 @@
 
 A small job is one transaction. A larger one is written in chunks under ``intake``; each chunk's transaction checks
 that the ledger is still in intake and still this writer's, so that a writer that was thought dead cannot add to, or
-overwrite, what another has taken over and sealed.
+overwrite, what another has taken over and sealed. What nobody resumes is removed again, under the same check.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from shared.clock import from_iso, to_iso
 from shared.jobs.ids import new_token
 from shared.jobs.statuses import JobStatus
 from shared.store.dynamodb import DynamoTable, RefusedError
-from shared.store.expressions import Change, Check, Insert
+from shared.store.expressions import Change, Check, Delete, Insert
 from shared.store.item_rows import NewItem, new_item_row
-from shared.store.keys import idempotency_key, ledger_key
+from shared.store.keys import idempotency_key, ledger_key, spec_key
 from shared.store.ledger_rows import ledger_from_row, ledger_row
 from shared.store.ledgers import LedgerStore, refused_ledger
 from shared.store.spec_rows import spec_row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from shared.jobs.ledger import Ledger
     from shared.jobs.spec import JobSpec
+    from shared.store.attributes import Row
 
 __all__ = ["IdempotencyRecord", "IntakeStore", "NewJob", "Replay"]
 
@@ -83,7 +85,10 @@ class IntakeStore:
         first = _MEMBERS - _HEAD
         whole = len(job.items) <= first
         token = new_token()
-        ledger = job.ledger if whole else job.ledger.evolve(status=JobStatus.INTAKE, intake_token=token)
+        key = None if job.idempotency is None else job.idempotency.key
+        ledger = job.ledger
+        if not whole:
+            ledger = ledger.evolve(status=JobStatus.INTAKE, intake_token=token, intake_key=key)
         members = [Insert(ledger_row(ledger)), Insert(spec_row(job.spec)), *self._idempotency(job, now)]
         members += [Insert(new_item_row(job.ledger.job_id, item)) for item in job.items[:first]]
         try:
@@ -103,9 +108,43 @@ class IntakeStore:
         Raises:
             RefusedError: the writer is not dead yet, or another was faster.
         """
+        ledger, token = self._take_over(stale, now=now, check_at=check_at)
+        return self._fill(ledger, job.items, token)
+
+    def remove(self, stale: Ledger, *, now: datetime, check_at: datetime, go_on: Callable[[], bool]) -> bool:
+        """Take away the intake of ``stale``, whose writer died, and give its idempotency key free.
+
+        The rows go in chunks, each fenced as when they were written; ledger, spec and key go last and together, so
+        that whoever comes after a crash, the same request included, finds all that it needs.
+
+        Args:
+            stale: the ledger as it was read.
+            now: the time.
+            check_at: from when on the same request, or the next removal, may take over from this one.
+            go_on: asked before each chunk.
+
+        Returns:
+            Whether nothing is left.
+
+        Raises:
+            RefusedError: the writer is not dead, or the same request has taken over.
+        """
+        ledger, token = self._take_over(stale, now=now, check_at=check_at)
+        place = ledger_key(ledger.project_id, ledger.job_id)
+        rows = self._rows_of(ledger.job_id)
+        while chunk := list(islice(rows, _MEMBERS - 1)):
+            if not go_on():
+                return False
+            self.table.transact("remove_intake", [Check(place, *_mine(token)), *chunk])
+        members = [Delete(place, *_mine(token)), Delete(spec_key(ledger.job_id)), *self._key_of(ledger)]
+        self.table.transact("remove_intake", members)
+        return True
+
+    def _take_over(self, stale: Ledger, *, now: datetime, check_at: datetime) -> tuple[Ledger, str]:
+        """Fence the writer of ``stale``; the ledger, and the token that writes from now on."""
         token = new_token()
         row = self.table.update(
-            "resume_intake",
+            "take_over_intake",
             Change(
                 key=ledger_key(stale.project_id, stale.job_id),
                 condition="status = :intake AND intake_token = :old AND check_at < :now",
@@ -119,7 +158,23 @@ class IntakeStore:
                 },
             ),
         )
-        return self._fill(ledger_from_row(row), job.items, token)
+        return ledger_from_row(row), token
+
+    def _rows_of(self, job_id: str) -> Iterator[Delete]:
+        """Every row in the job's own partition but the spec, which tells whose job it is."""
+        spec = spec_key(job_id)
+        rows = self.table.query(spec["pk"], limit=_MEMBERS, consistent=True, projection=("pk", "sk"))
+        return (Delete({"pk": row["pk"], "sk": row["sk"]}) for row in rows if row["sk"] != spec["sk"])
+
+    def _key_of(self, ledger: Ledger) -> list[Delete]:
+        """The idempotency record, as long as it is this job's: after its time another may stand there."""
+        if ledger.intake_key is None:
+            return []
+        key = idempotency_key(ledger.project_id, ledger.intake_key)
+        record = self.table.get(key, consistent=True)
+        if record is None or record["job"] != ledger.job_id:
+            return []
+        return [Delete(key, "job = :job", {"job": ledger.job_id})]
 
     def find(self, job: NewJob, *, now: datetime) -> Replay | None:
         """What the job's idempotency key was used for, if it was and still counts."""
@@ -155,11 +210,7 @@ class IntakeStore:
 
     def _fill(self, ledger: Ledger, items: Sequence[NewItem], token: str) -> Ledger:
         """Write the chunks and seal. Items are written unconditionally: the check fences them."""
-        mine = Check(
-            ledger_key(ledger.project_id, ledger.job_id),
-            "status = :intake AND intake_token = :token",
-            {"intake": JobStatus.INTAKE.value, "token": token},
-        )
+        mine = Check(ledger_key(ledger.project_id, ledger.job_id), *_mine(token))
         chunk = _MEMBERS - 1
         for start in range(0, len(items), chunk):
             rows = [Insert(new_item_row(ledger.job_id, item), "") for item in items[start : start + chunk]]
@@ -171,3 +222,8 @@ class IntakeStore:
             if sealed is None or sealed.status is JobStatus.INTAKE:
                 raise
             return sealed  # the answer of an earlier try was lost: all rows stand
+
+
+def _mine(token: str) -> tuple[str, Row]:
+    """Condition and values: the job is still in intake, and nobody has taken over from the holder of ``token``."""
+    return "status = :intake AND intake_token = :token", {"intake": JobStatus.INTAKE.value, "token": token}

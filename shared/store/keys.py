@@ -7,11 +7,13 @@ from typing import Final
 from shared.jobs.ids import JOB, PROJECT, ulid_of
 
 __all__ = [
+    "EVENT_PREFIX",
     "ITEM_PREFIX",
     "JOB_PREFIX",
     "PROJECT_PREFIX",
     "WATCH_SHARDS",
     "Key",
+    "event_key",
     "idempotency_key",
     "item_key",
     "job_id_of",
@@ -34,6 +36,7 @@ Key = dict[str, str]
 
 JOB_PREFIX: Final = "JOB#"
 ITEM_PREFIX: Final = "ITEM#"
+EVENT_PREFIX: Final = "EVENT#"
 PROJECT_PREFIX: Final = "PROJECT#"
 WATCH_SHARDS: Final = 8
 """The sweeper's index is spread over so many partitions."""
@@ -92,6 +95,11 @@ def work_prefix(generation: int) -> str:
 def work_key(job_id: str, generation: int, lane: int) -> Key:
     """The positions of one lane in a generation after the first."""
     return {"pk": job_partition(job_id), "sk": f"{work_prefix(generation)}{lane:02d}"}
+
+
+def event_key(job_id: str, place: str) -> Key:
+    """One entry of the timeline; places sort as they follow each other (:mod:`shared.store.events`)."""
+    return {"pk": job_partition(job_id), "sk": EVENT_PREFIX + place}
 
 
 def idempotency_key(project_id: str, key: str) -> Key:

@@ -10,7 +10,7 @@ from shared.jobs.ids import ulid_of
 from shared.jobs.ledger import Attempt, Lane
 from shared.jobs.transitions import final_status
 from shared.store import transitions
-from shared.store.dynamodb import DynamoTable, RefusedError
+from shared.store.dynamodb import MAX_KEYS, DynamoTable, RefusedError
 from shared.store.expressions import Insert
 from shared.store.item_rows import attempts_change, outcome_change
 from shared.store.keys import Key, ledger_key, work_key
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shared.jobs.items import Outcome, PastAttempt
     from shared.jobs.ledger import Lease, Ledger
     from shared.jobs.statuses import CancelReason, OnError, PauseReason
+    from shared.store.attributes import Row
     from shared.store.expressions import Change
 
 __all__ = ["LedgerStore", "refused_ledger"]
@@ -48,6 +49,15 @@ class LedgerStore:
         """The ledger, or None. A job in intake is returned too: readers treat it as absent."""
         row = self.table.get(ledger_key(project_id, job_id), consistent=consistent)
         return None if row is None else ledger_from_row(row)
+
+    def read_many(self, project_id: str, job_ids: Sequence[str]) -> dict[str, Ledger]:
+        """Those of the jobs that there are, by id; a hundred a call."""
+        found: dict[str, Ledger] = {}
+        for start in range(0, len(job_ids), MAX_KEYS):
+            keys = [ledger_key(project_id, job_id) for job_id in job_ids[start : start + MAX_KEYS]]
+            rows = self.table.get_many(keys, consistent=True)
+            found |= {ledger.job_id: ledger for ledger in map(ledger_from_row, filter(None, rows))}
+        return found
 
     def _write(self, what: str, change: Change) -> Ledger:
         return ledger_from_row(self.table.update(what, change))
@@ -222,14 +232,23 @@ class LedgerStore:
         )
         return self._write("pause_for_budget", change)
 
-    def resume(self, ledger: Ledger, *, more_microusd: int = 0, actor: str) -> Ledger:
-        """Go on."""
-        change = transitions.resume(_key(ledger), budgeted=ledger.budgeted, more_microusd=more_microusd, actor=actor)
+    def resume(self, ledger: Ledger, *, more_microusd: int = 0, check_at: datetime | None = None, actor: str) -> Ledger:
+        """Go on; a raise of the budget is added to what was read, or refused."""
+        change = transitions.resume(
+            _key(ledger),
+            budgeted=ledger.budgeted,
+            more_microusd=more_microusd,
+            raised_microusd=ledger.raised_microusd,
+            check_at=check_at,
+            actor=actor,
+        )
         return self._write("resume", change)
 
-    def cancel(self, ledger: Ledger, *, reason: CancelReason, actor: str) -> Ledger:
+    def cancel(self, ledger: Ledger, *, reason: CancelReason, check_at: datetime | None = None, actor: str) -> Ledger:
         """Start nothing more, in the generation that was read."""
-        change = transitions.cancel(_key(ledger), generation=ledger.generation, reason=reason, actor=actor)
+        change = transitions.cancel(
+            _key(ledger), generation=ledger.generation, reason=reason, check_at=check_at, actor=actor
+        )
         return self._write("cancel", change)
 
     def close(self, ledger: Ledger, *, lane: int, now: datetime, actor: str) -> Ledger:
@@ -270,11 +289,17 @@ class LedgerStore:
         firsts: Mapping[ErrorCode, int],
         deadline_at: datetime | None,
         usage_period: str,
+        now: datetime,
         check_at: datetime,
         more_microusd: int = 0,
+        mark: str | None = None,
         actor: str,
     ) -> None:
-        """Open the next generation over ``work``, a list of positions a lane; ledger and lists in one transaction."""
+        """Open the next generation over ``work``, a list of positions a lane; ledger and lists in one transaction.
+
+        ``mark`` stands on the lists for good: who meets it there, and finds itself refused, has won and only lost the
+        answer (:meth:`shared.store.items.ItemStore.work_mark`).
+        """
         change = transitions.retry(
             _key(ledger),
             job_id=ledger.job_id,
@@ -285,14 +310,16 @@ class LedgerStore:
             firsts=firsts,
             deadline_at=deadline_at,
             usage_period=usage_period,
+            now=now,
             check_at=check_at,
             active=ulid_of(ledger.project_id),
             budgeted=ledger.budgeted,
             more_microusd=more_microusd,
             actor=actor,
         )
+        marked: Row = {} if mark is None else {"mark": mark}
         lists = [
-            Insert({**work_key(ledger.job_id, ledger.generation + 1, lane), "positions": list(positions)})
+            Insert({**work_key(ledger.job_id, ledger.generation + 1, lane), "positions": list(positions), **marked})
             for lane, positions in enumerate(work)
             if positions
         ]

@@ -104,7 +104,7 @@ def seal(key: Key, *, token: str, actor: str, active: str) -> Change:
         "status = :intake AND intake_token = :token",
         actor,
         ["status = :queued", "active = :active"],
-        ["intake_token"],
+        ["intake_token", "intake_key"],
         token=token,
         active=active,
     )
@@ -371,25 +371,49 @@ def pause_for_budget(key: Key, *, est_microusd: int, epoch: int, version: int, a
     )
 
 
-def resume(key: Key, *, budgeted: bool, more_microusd: int = 0, actor: str) -> Change:
-    """A new epoch voids the messages of the old one."""
+def resume(
+    key: Key,
+    *,
+    budgeted: bool,
+    more_microusd: int = 0,
+    raised_microusd: int = 0,
+    check_at: datetime | None = None,
+    actor: str,
+) -> Change:
+    """A new epoch voids the messages of the old one. A raise holds only for the budget that it was decided on."""
+    unraised = "attribute_not_exists(raised)" if raised_microusd == 0 else "raised = :raised"
     return _change(
         key,
-        "status = :paused",
+        "status = :paused" + (f" AND {unraised}" if more_microusd else ""),
         actor,
         [
             "status = :processing",
             "epoch = epoch + :one",
             "round = round + :one",
             "cursor = :zero",
-            *(("headroom = headroom + :more",) if budgeted else ()),
+            *_raise(more_microusd, budgeted=budgeted),
+            *_look_at(check_at),
         ],
         ["halted", "pause_reason"],
         more=more_microusd,
+        raised=raised_microusd,
+        check_at=None if check_at is None else to_iso(check_at),
     )
 
 
-def cancel(key: Key, *, generation: int, reason: CancelReason, actor: str) -> Change:
+def _raise(more_microusd: int, *, budgeted: bool) -> tuple[str, ...]:
+    """The part of a resume or a retry that raises the budget: what may be spent, and what was added in all."""
+    if not budgeted or not more_microusd:
+        return ()
+    return "headroom = headroom + :more", "raised = if_not_exists(raised, :zero) + :more"
+
+
+def _look_at(check_at: datetime | None) -> tuple[str, ...]:
+    """A condition of ``look`` is the old time: a sweeper that put the job off meanwhile is refused."""
+    return () if check_at is None else ("check_at = :check_at",)
+
+
+def cancel(key: Key, *, generation: int, reason: CancelReason, check_at: datetime | None = None, actor: str) -> Change:
     """``open = held`` from the row itself, in the same write ★."""
     return _change(
         key,
@@ -401,9 +425,11 @@ def cancel(key: Key, *, generation: int, reason: CancelReason, actor: str) -> Ch
             "status = :cancelling",
             "cancel_reason = :reason",
             *(("failed = failed + queued",) if generation > 1 else ()),
+            *_look_at(check_at),
         ],
         generation=generation,
         reason=reason.value,
+        check_at=None if check_at is None else to_iso(check_at),
     )
 
 
@@ -458,6 +484,7 @@ def retry(
     firsts: Mapping[ErrorCode, int],
     deadline_at: datetime | None,
     usage_period: str,
+    now: datetime,
     check_at: datetime,
     active: str,
     budgeted: bool,
@@ -481,6 +508,8 @@ def retry(
         "active = :active",
         "watch = :watch",
         "check_at = :check_at",
+        "retried_at = :now",
+        *_raise(more_microusd, budgeted=budgeted),
     ]
     removes = ["halted", "completed_at", "cancel_reason"]
     optional: dict[str, str | None] = {
@@ -492,8 +521,6 @@ def retry(
             removes.append(name)
         else:
             sets.append(f"{name} = :{name}")
-    if budgeted:
-        sets.append("headroom = headroom + :more")
     return _change(
         key,
         "status IN (:partially_failed, :failed) AND generation = :generation"
@@ -509,6 +536,7 @@ def retry(
         firsts={code.value: position for code, position in firsts.items()},
         active=active,
         watch=watch_shard(job_id),
+        now=to_iso(now),
         check_at=to_iso(check_at),
         more=more_microusd,
         **optional,

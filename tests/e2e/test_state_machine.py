@@ -38,13 +38,26 @@ if TYPE_CHECKING:
     from tests.support.emulator import Emulator
     from tests.support.steps import Step
 
-EXAMPLES = int(os.environ.get("SOAK_EXAMPLES", "60"))
-STEPS = 40
+EXAMPLES = int(os.environ.get("SOAK_EXAMPLES", "120"))
+STEPS = 50
 LEASE_SECONDS = 60
 WORKERS = 3
+FAULTS = 8
+"""Of a job, lest little else happens."""
 DRAIN_ROUNDS = 120
 LIVE = frozenset({JobStatus.QUEUED, JobStatus.PROCESSING, JobStatus.PAUSED})
-ANSWERS = ("completed", "completed", "failed", "transient", "transient", "account")
+ANSWER = st.sampled_from(["completed", "failed", "transient", "failed", "transient", "account", "failed"])
+
+
+CONFIG = st.builds(
+    WorldConfig,
+    items=st.integers(min_value=1, max_value=4),
+    lanes=st.integers(min_value=1, max_value=2),
+    max_attempts=st.integers(min_value=1, max_value=3),
+    on_error=st.sampled_from([OnError.CONTINUE, OnError.CONTINUE, OnError.STOP, OnError.PAUSE]),
+    budget_microusd=st.sampled_from([None, EST, 2 * EST, 4 * EST]),
+    drive=st.sampled_from([Drive.QUEUE, Drive.QUEUE, Drive.CLIENT]),
+)
 
 
 @dataclass
@@ -92,6 +105,7 @@ class Crew:
     stale: list[tuple[Ledger, int, str]] = field(default_factory=list)
     deduplicated: set[tuple[int, int, int, int]] = field(default_factory=set)
     last: Step | None = None
+    faults: int = 0
 
     # ------------------------------------------------------------------------------------------------ steps
 
@@ -103,15 +117,26 @@ class Crew:
     def time(self) -> datetime:
         return self.world.clock.now()
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing can happen to the job any more."""
+        ledger = self.ledger
+        return (
+            ledger.status in {JobStatus.COMPLETED, JobStatus.CANCELLED}
+            and ledger.notified_generation == ledger.generation
+        )
+
     def do(self, step: Step) -> bool:
         self.last = step
         return self.world.apply(step)
 
     # ------------------------------------------------------------------------------------------------ workers
 
-    def start(self, message: Message) -> None:
+    def start(self, message: Message) -> Worker:
         message.held = message.index is None
-        self.workers.append(Worker(message, self.ledger))
+        worker = Worker(message, self.ledger)
+        self.workers.append(worker)
+        return worker
 
     def free_messages(self) -> list[Message]:
         return [message for message in self.messages if not message.held and message.visible_at <= self.time]
@@ -120,6 +145,10 @@ class Crew:
         """The worker's next write, call or decision."""
         worker.answer = answer if worker.state == "calling" else worker.answer
         getattr(self, f"_{worker.state}")(worker)
+
+    def everybody_works(self, answer: str) -> None:
+        for worker in list(self.workers):
+            self.advance(worker, answer)
 
     def _lease(self, worker: Worker, est: int) -> Lease:
         ends = self.time + timedelta(seconds=LEASE_SECONDS)
@@ -215,7 +244,7 @@ class Crew:
         codes = {"failed": ErrorCode.REFUSED, "transient": ErrorCode.OVERLOADED, "used up": ErrorCode.LEASE_EXPIRED}
         cost = {"completed": 7, "failed": EST}.get(worker.answer, 0)
         return make_outcome(
-            self.world.position(worker.seen, worker.lane) or 1,
+            self.world.position(worker.seen, worker.lane),
             code=codes.get(worker.answer),
             token=worker.token,
             generation=worker.seen.generation,
@@ -245,7 +274,7 @@ class Crew:
             token=worker.token,
             not_before=self.time + timedelta(seconds=5),
             attempt=Attempt(ErrorCode.OVERLOADED, self.time),
-            position=self.world.position(worker.seen, worker.lane) or 1,
+            position=self.world.position(worker.seen, worker.lane),
             cost_microusd=3 if self.ledger.budgeted else 0,
         )
         self._back(worker, step)
@@ -337,6 +366,15 @@ class Crew:
         end = len(ledger.lanes) * max(lane.end for lane in ledger.lanes)
         return ledger.drive is Drive.QUEUE and ledger.status in RUNNING and ledger.cursor < end
 
+    def may_be_invoked(self) -> bool:
+        """Clients may always call process-next; here they do where nobody else would bring a worker."""
+        others = self.ledger.drive is Drive.QUEUE and self.messages
+        return self.ledger.status in RUNNING and len(self.workers) < WORKERS and not others
+
+    def postpone(self, step: Step) -> None:
+        """Whoever decided on ``step`` goes to sleep first."""
+        self.pending = [*self.pending[-5:], step]
+
     def idle_lanes(self) -> list[int]:
         """Lanes with work that nobody works and no message is left for (rule 13)."""
         ledger = self.ledger
@@ -349,34 +387,65 @@ class Crew:
             if not lane.exhausted and not lane.busy(self.time) and number not in waited_for
         ]
 
-    def choices(self) -> dict[str, Callable[[int], Step]]:
-        """What somebody may decide on the ledger as it is. The number drawn settles what a decision leaves open."""
+    def choices(self, *, rarely: bool = False) -> dict[str, Callable[[int], Step]]:
+        """What somebody may decide on the ledger as it is. The number drawn settles what a decision leaves open.
+
+        ``rarely`` adds what ends a job before its time, and what changes little: with it always there, few jobs would
+        come far.
+        """
+        return self._people(rarely=rarely) | self._endings() | self._repairs(rarely=rarely)
+
+    def _people(self, *, rarely: bool) -> dict[str, Callable[[int], Step]]:
         ledger, found = self.ledger, dict[str, "Callable[[int], Step]"]()
-        leased = [number for number, lane in enumerate(ledger.lanes) if lane.lease is not None]
         if ledger.status in RUNNING:
             found["pause"] = lambda _: steps.pause(ledger)
-            found["redrive"] = lambda n: steps.redrive(ledger, lane=n % len(ledger.lanes))
         if ledger.status is JobStatus.PAUSED:
             found["resume"] = lambda n: steps.resume(ledger, more_microusd=n % 3 * EST if ledger.budgeted else 0)
-        if ledger.status in LIVE:
+        if ledger.status in LIVE and rarely:
             found["cancel"] = lambda n: steps.cancel(ledger, reason=list(CancelReason)[n % 3])
+        return found
+
+    def _endings(self) -> dict[str, Callable[[int], Step]]:
+        ledger, found = self.ledger, dict[str, "Callable[[int], Step]"]()
         if not ledger.final and not ledger.open:
             found["finalize"] = lambda _: steps.finalize(ledger, now=self.time)
         if ledger.final and ledger.notified_generation < ledger.generation:
             found["notify"] = lambda _: self._notify(ledger)
         if ledger.status in {JobStatus.FAILED, JobStatus.PARTIALLY_FAILED}:
             found["retry"] = lambda n: self._retry(ledger, n)
-        if ledger.status is JobStatus.CANCELLING and leased:
+        return found
+
+    def _repairs(self, *, rarely: bool) -> dict[str, Callable[[int], Step]]:
+        ledger, found = self.ledger, dict[str, "Callable[[int], Step]"]()
+        leased = [number for number, lane in enumerate(ledger.lanes) if lane.lease is not None]
+        if leased and (ledger.status is JobStatus.CANCELLING or rarely):
             found["close"] = lambda n: steps.close(ledger, lane=leased[n % len(leased)], now=self.time)
+        if ledger.status in RUNNING and leased:
+            found["take_over"] = lambda n: self._slow_take_over(ledger, leased[n % len(leased)])
+        if ledger.status in RUNNING and self._poor(ledger):
+            found["pause_for_budget"] = lambda _: steps.pause_for_budget(ledger, est_microusd=EST)
         if ledger.drive is Drive.CLIENT and not ledger.final:
             found["handoff"] = lambda _: steps.handoff(ledger)
-        if ledger.check_at is not None:
-            found["look"] = lambda _: steps.look(ledger, new=self.time + timedelta(seconds=60))
-        if ledger.budgeted and ledger.status in RUNNING and self._poor(ledger):
-            found["pause_for_budget"] = lambda _: steps.pause_for_budget(ledger, est_microusd=EST)
         if self.undispatched():
             found["dispatch"] = lambda n: self.dispatch(ledger, 1 + n % 4)
+        if ledger.status in RUNNING and rarely:
+            found["redrive"] = lambda n: steps.redrive(ledger, lane=n % len(ledger.lanes))
+        if ledger.open and not ledger.final and rarely:
+            found["finalize too soon"] = lambda _: steps.finalize(ledger, now=self.time)
+        if ledger.check_at is not None and rarely:
+            found["look"] = lambda _: steps.look(ledger, new=self.time + timedelta(seconds=60))
         return found
+
+    def _slow_take_over(self, ledger: Ledger, lane: int) -> Step:
+        """A worker that found a holder, dead or not, and dies itself once it has the lane."""
+        lease = Lease(new_token(), ledger.epoch, self.time + timedelta(seconds=LEASE_SECONDS), EST)
+        return steps.take_over(
+            ledger,
+            lane=lane,
+            lease=lease if ledger.budgeted else replace(lease, est_microusd=0),
+            now=self.time,
+            max_attempts=self.world.config.max_attempts,
+        )
 
     def _notify(self, ledger: Ledger) -> Step:
         self.world.history.told.append(f"{ledger.job_id}:{ledger.generation}")
@@ -391,27 +460,52 @@ class Crew:
             work=deal(chosen, len(ledger.lanes)),
             errors=errors,
             firsts=firsts,
+            now=self.time,
             check_at=self.time + timedelta(seconds=60),
             more_microusd=EST * len(chosen) if ledger.budgeted else 0,
         )
 
     def act_stale(self, number: int) -> None:
-        """Somebody who lost the lane long ago wakes up."""
-        seen, lane, token = self.stale[number % len(self.stale)]
+        """Somebody whose turn ended, or who was thought dead, wakes up and writes."""
+        held = self.world.now.tokens()
+        thought_dead = [found for found in self.stale if found[2] in held]
+        seen, lane, token = (thought_dead or self.stale)[number // 4 % len(thought_dead or self.stale)]
         later = self.time + timedelta(seconds=1)
-        self.do(
-            [
-                lambda: steps.release(seen, lane=lane, token=token),
-                lambda: steps.put_back(seen, lane=lane, token=token, not_before=later, attempt=None),
-                lambda: steps.account_pause(seen, lane=lane, token=token, not_before=later),
-                lambda: steps.settle(
-                    seen,
-                    lane=lane,
-                    outcome=make_outcome(token=token, generation=seen.generation, output='"stale"', completed_at=later),
-                    now=later,
-                ),
-            ][number % 4]()
-        )
+        if number % 4 == 0:
+            step = steps.release(seen, lane=lane, token=token)
+        elif number % 4 == 1:
+            step = steps.put_back(seen, lane=lane, token=token, not_before=later, attempt=None)
+        elif number % 4 == 2:
+            step = steps.account_pause(seen, lane=lane, token=token, not_before=later)
+        else:
+            position = self.world.position(seen, lane)
+            outcome = make_outcome(
+                position,
+                token=token,
+                generation=seen.generation,
+                output='"stale"',
+                completed_at=later,
+                cost_microusd=0,
+            )
+            step = steps.settle(seen, lane=lane, outcome=outcome, now=later)
+        self.do(step)
+
+    def misdeliver(self, message: Message, fault: str) -> None:
+        """The queue loses a message, has it twice, or hands it out before its time."""
+        if fault == "lost":
+            message.gone = True
+            self.messages.remove(message)
+        elif fault == "repeated" and len(self.messages) < 10:
+            self.messages.append(replace(message, held=False, visible_at=self.time))
+        else:
+            message.held, message.visible_at = False, self.time
+
+    def sweep(self) -> None:
+        """What is missing in the queue is sent."""
+        if self.undispatched():
+            self.do(self.dispatch(self.ledger, 100))
+        for lane in self.idle_lanes():
+            self.messages.append(Message(lane, self.ledger.epoch, self.time))
 
     def next_moment(self) -> datetime | None:
         """When something will change by itself."""
@@ -454,14 +548,11 @@ class Crew:
             self.do(steps.resume(ledger, more_microusd=EST * ledger.open if ledger.budgeted else 0))
         elif ledger.drive is Drive.CLIENT:
             self.do(steps.handoff(ledger))
-        elif self.undispatched():
-            self.do(self.dispatch(ledger, 100))
         else:
             self._work()
 
     def _work(self) -> None:
-        for lane in self.idle_lanes():
-            self.messages.append(Message(lane, self.ledger.epoch, self.time))
+        self.sweep()
         for message in self.free_messages():
             self.start(message)
         while self.workers:
@@ -474,21 +565,18 @@ class Machine(RuleBasedStateMachine):
     table: DynamoTable
     crew: Crew | None = None
 
-    @initialize(
-        items=st.integers(min_value=1, max_value=4),
-        lanes=st.integers(min_value=1, max_value=2),
-        attempts=st.integers(min_value=1, max_value=3),
-        on_error=st.sampled_from([OnError.CONTINUE, OnError.CONTINUE, OnError.STOP, OnError.PAUSE]),
-        budget=st.sampled_from([None, None, 2 * EST, 4 * EST]),
-        drive=st.sampled_from([Drive.QUEUE, Drive.QUEUE, Drive.CLIENT]),
-    )
-    def create(
-        self, items: int, lanes: int, attempts: int, on_error: OnError, budget: int | None, drive: Drive
-    ) -> None:
-        config = WorldConfig(items, lanes, attempts, on_error, budget, drive)
+    @initialize(config=CONFIG)
+    def create(self, config: WorldConfig) -> None:
         self.crew = Crew(World(self.table, config))
-        if drive is Drive.QUEUE:
+        if config.drive is Drive.QUEUE:
             self.crew.do(self.crew.dispatch(self.crew.ledger, 100))
+
+    @precondition(lambda self: self._has(lambda crew: crew.over))
+    @rule(config=CONFIG)
+    def another_job(self, config: WorldConfig) -> None:
+        """This one is over for good: on with the next."""
+        self.at_work.drain()
+        self.create(config)
 
     @property
     def at_work(self) -> Crew:
@@ -499,66 +587,92 @@ class Machine(RuleBasedStateMachine):
         return self.crew is not None and bool(what(self.crew))
 
     @precondition(lambda self: self._has(lambda crew: crew.free_messages() and len(crew.workers) < WORKERS))
-    @rule(number=st.integers(min_value=0, max_value=7))
-    def receive(self, number: int) -> None:
+    @rule(number=st.integers(min_value=0, max_value=7), turns=st.integers(min_value=0, max_value=5), answer=ANSWER)
+    def receive(self, number: int, turns: int, answer: str) -> None:
         free = self.at_work.free_messages()
-        self.at_work.start(free[number % len(free)])
+        worker = self.at_work.start(free[number % len(free)])
+        for _ in range(turns):
+            if worker in self.at_work.workers:
+                self.at_work.advance(worker, answer)
 
     @precondition(lambda self: self._has(lambda crew: crew.workers))
-    @rule(
-        turns=st.lists(
-            st.tuples(st.integers(min_value=0, max_value=WORKERS - 1), st.sampled_from(ANSWERS)), min_size=1, max_size=4
-        )
-    )
+    @rule(turns=st.lists(st.tuples(st.integers(min_value=0, max_value=WORKERS - 1), ANSWER), min_size=1, max_size=6))
     def work(self, turns: list[tuple[int, str]]) -> None:
         for number, answer in turns:
             if self.at_work.workers:
                 self.at_work.advance(self.at_work.workers[number % len(self.at_work.workers)], answer)
 
     @precondition(lambda self: self._has(lambda crew: crew.workers))
-    @rule(number=st.integers(min_value=0, max_value=WORKERS - 1))
-    def crash(self, number: int) -> None:
-        self.at_work.crash(self.at_work.workers[number % len(self.at_work.workers)])
+    @rule(answer=ANSWER)
+    def all_work(self, answer: str) -> None:
+        self.at_work.everybody_works(answer)
 
-    @precondition(lambda self: self._has(lambda crew: crew.next_moment()))
-    @rule()
-    def wait(self) -> None:
+    @precondition(lambda self: self._has(lambda crew: not crew.over and (crew.next_moment() or crew.idle_lanes())))
+    @rule(sweep=st.booleans())
+    def wait(self, sweep: bool) -> None:
+        """Until something changes by itself, or the sweeper comes."""
         moment = self.at_work.next_moment()
-        assert moment is not None
-        self.at_work.world.clock.set(moment)
+        self.at_work.world.clock.set(moment or self.at_work.time + timedelta(seconds=60))
+        if sweep:
+            self.at_work.sweep()
 
     @precondition(lambda self: self._has(lambda crew: crew.choices()))
-    @rule(data=st.data(), number=st.integers(min_value=0, max_value=15), later=st.sampled_from([False, False, True]))
+    @rule(data=st.data(), number=st.integers(min_value=0, max_value=15), later=st.booleans())
     def decide(self, data: st.DataObject, number: int, later: bool) -> None:
         """Somebody decides on what they read, and acts at once or much later."""
-        choices = self.at_work.choices()
+        choices = self.at_work.choices(rarely=later or number % 4 == 0)
         step = choices[data.draw(st.sampled_from(sorted(choices)))](number)
-        if later and len(self.at_work.pending) < 4:
-            self.at_work.pending.append(step)
+        if later:
+            self.at_work.postpone(step)
         else:
             self.at_work.do(step)
 
+    @precondition(lambda self: self._has(lambda crew: crew.ledger.held and crew.ledger.status in LIVE))
+    @rule(what=st.sampled_from(["pause", "cancel", "pause and resume"]), answer=ANSWER, turns=st.integers(0, 3))
+    def interrupt(self, what: str, answer: str, turns: int) -> None:
+        """Somebody stops the job while lanes are held; those who hold them go on a little."""
+        crew = self.at_work
+        if what == "cancel":
+            crew.do(steps.cancel(crew.ledger))
+        else:
+            crew.do(steps.pause(crew.ledger))
+        if what == "pause and resume":
+            crew.do(steps.resume(crew.ledger))
+            crew.do(crew.dispatch(crew.ledger, 100))
+        for _ in range(turns):
+            crew.everybody_works(answer)
+
+    @precondition(lambda self: self._has(lambda crew: crew.ledger.open == 0))
+    @rule(
+        numbers=st.lists(st.integers(min_value=0, max_value=15), min_size=1, max_size=4),
+        twins=st.sets(st.integers(0, 3)),
+    )
+    def end(self, numbers: list[int], twins: set[int]) -> None:
+        """The job ends, is told, and is retried: as much of it as is drawn. Twins decide the same, but sleep first."""
+        crew = self.at_work
+        if 0 in twins and crew.ledger.status in LIVE:
+            crew.postpone(steps.cancel(crew.ledger))
+        for turn, number in enumerate(numbers):
+            choices = crew.choices()
+            for what in ("finalize", "notify", "retry"):
+                if what in choices:
+                    if turn in twins:
+                        crew.postpone(choices[what](number + 1))
+                    crew.do(choices[what](number))
+                    break
+        if crew.undispatched():
+            crew.do(crew.dispatch(crew.ledger, 100))
+
     @precondition(lambda self: self._has(lambda crew: crew.pending))
-    @rule(number=st.integers(min_value=0, max_value=3))
-    def act_late(self, number: int) -> None:
-        pending = self.at_work.pending
-        self.at_work.do(pending.pop(number % len(pending)))
+    @rule(number=st.integers(min_value=0, max_value=3), asleep=st.booleans())
+    def act_late(self, number: int, asleep: bool) -> None:
+        """Somebody who decided long ago acts; ``asleep``: longer ago than any lease lasts."""
+        crew = self.at_work
+        if asleep:
+            crew.world.clock.advance(LEASE_SECONDS + 1)
+        crew.do(crew.pending.pop(number % len(crew.pending)))
 
-    @precondition(lambda self: self._has(lambda crew: crew.last))
-    @rule()
-    def repeat(self) -> None:
-        """The answer was lost: the same bytes again."""
-        step = self.at_work.last
-        assert step is not None
-        self.at_work.do(step)
-
-    @precondition(lambda self: self._has(lambda crew: crew.idle_lanes()))
-    @rule()
-    def sweep_idle_lanes(self) -> None:
-        for lane in self.at_work.idle_lanes():
-            self.at_work.messages.append(Message(lane, self.at_work.ledger.epoch, self.at_work.time))
-
-    @precondition(lambda self: self._has(lambda crew: crew.ledger.status in RUNNING and len(crew.workers) < WORKERS))
+    @precondition(lambda self: self._has(lambda crew: crew.may_be_invoked()))
     @rule(number=st.integers(min_value=0, max_value=3))
     def process_next(self, number: int) -> None:
         """An invocation for a lane, at the index where the caller saw it."""
@@ -567,23 +681,23 @@ class Machine(RuleBasedStateMachine):
         if not ledger.lanes[lane].exhausted:
             self.at_work.start(Message(lane, ledger.epoch, self.at_work.time, index=ledger.lanes[lane].next))
 
-    @precondition(lambda self: self._has(lambda crew: crew.messages))
-    @rule(number=st.integers(min_value=0, max_value=7), fault=st.sampled_from(["lost", "repeated", "early"]))
-    def misdeliver(self, number: int, fault: str) -> None:
-        messages = self.at_work.messages
-        message = messages[number % len(messages)]
-        if fault == "lost":
-            message.gone = True
-            messages.remove(message)
-        elif fault == "early":
-            message.held, message.visible_at = False, self.at_work.time
-        elif len(messages) < 10:
-            messages.append(replace(message, held=False, visible_at=self.at_work.time))
-
-    @precondition(lambda self: self._has(lambda crew: crew.stale))
-    @rule(number=st.integers(min_value=0, max_value=31))
-    def wake_stale_worker(self, number: int) -> None:
-        self.at_work.act_stale(number)
+    @precondition(lambda self: self._has(lambda crew: crew.faults < FAULTS and not crew.over))
+    @rule(
+        number=st.integers(min_value=0, max_value=31),
+        fault=st.sampled_from(["crash", "crash", "repeat", "stale", "stale", "lost", "repeated", "early"]),
+    )
+    def fault(self, number: int, fault: str) -> None:
+        crew = self.at_work
+        crew.faults += 1
+        if fault == "crash" and crew.workers:
+            crew.crash(crew.workers[number % len(crew.workers)])
+        elif fault == "repeat" and crew.last is not None:
+            crew.do(crew.last)  # the answer was lost: the same bytes again
+            crew.last = None
+        elif fault == "stale" and crew.stale:
+            crew.act_stale(number)
+        elif crew.messages:
+            crew.misdeliver(crew.messages[number % len(crew.messages)], fault)
 
     def teardown(self) -> None:
         if self.crew is not None and self.crew.world.sound:

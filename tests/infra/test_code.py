@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.infra.templates import Assembly
 
-FUNCTIONS = ["api", "finalizer", "processor"]
+FUNCTIONS = ["api", "dead_letters", "finalizer", "journal", "processor", "sweeper"]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

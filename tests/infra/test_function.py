@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from functions.api.settings import ApiSettings
+from functions.dead_letters.settings import DeadLettersSettings
 from functions.finalizer.settings import FinalizerSettings
+from functions.journal.settings import JournalSettings
 from functions.processor.settings import ProcessorSettings
+from functions.sweeper.settings import SweeperSettings
 from shared.environment import read, variables
 from tests.infra.templates import allowed
 from tests.support.repository import ROOT
@@ -14,7 +17,14 @@ from tests.support.repository import ROOT
 if TYPE_CHECKING:
     from tests.infra.templates import Assembly
 
-SETTINGS: dict[str, type[Any]] = {"api": ApiSettings, "finalizer": FinalizerSettings, "processor": ProcessorSettings}
+SETTINGS: dict[str, type[Any]] = {
+    "api": ApiSettings,
+    "dead_letters": DeadLettersSettings,
+    "finalizer": FinalizerSettings,
+    "journal": JournalSettings,
+    "processor": ProcessorSettings,
+    "sweeper": SweeperSettings,
+}
 
 
 def test_every_function_is_deployed_when_it_has_a_folder(dev: Assembly) -> None:

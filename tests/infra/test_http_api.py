@@ -59,7 +59,8 @@ def test_access_log_tells_caller_and_request_when_a_request_ends(dev: Assembly) 
 def test_gateway_may_invoke_the_api_when_the_default_route_matches(dev: Assembly) -> None:
     # The ARN of the default route is <api>/<stage>/$default: a pattern with one more segment never matches it.
     permissions = [each["Properties"] for each in dev.all("AWS::Lambda::Permission").values()]
-    patterns = {permission["SourceArn"]["Fn::Join"][1][-1] for permission in permissions}
+    gateway = [each for each in permissions if each["Principal"] == "apigateway.amazonaws.com"]
+    patterns = {permission["SourceArn"]["Fn::Join"][1][-1] for permission in gateway}
 
     assert "/*/*" in patterns
     assert dev.one("AWS::ApiGatewayV2::Integration")["PayloadFormatVersion"] == "2.0"

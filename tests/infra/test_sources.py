@@ -79,6 +79,16 @@ def test_closure_is_refused_when_a_module_of_ours_is_missing(root: Path) -> None
         modules_of("press", root)
 
 
-@pytest.mark.parametrize(("function", "reaches"), [("api", False), ("finalizer", False), ("processor", True)])
+@pytest.mark.parametrize(
+    ("function", "reaches"),
+    [
+        ("api", False),
+        ("dead_letters", False),
+        ("finalizer", False),
+        ("journal", False),
+        ("processor", True),
+        ("sweeper", False),
+    ],
+)
 def test_claude_is_in_the_bundle_when_the_function_generates(function: str, reaches: bool) -> None:
     assert (Path("shared/generation/client.py") in modules_of(function, ROOT)) is reaches

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,14 +30,16 @@ from pressroom.client import (
     is_loopback,
 )
 from pressroom.client.decoding import decode
-from pressroom.client.records import Job
-from tests.support.clock import ManualClock
-from tests.support.fake_api import Answer, FakeApi, FakeJob
+from pressroom.client.following import follow_events
+from pressroom.client.records import Event, Job
+from tests.support.clock import START, ManualClock
+from tests.support.fake_api import Answer, Asked, FakeApi, FakeJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NOWHERE = "http://127.0.0.1:9"
+ITEM = {"status": "queued", "position": 1, "input": {}, "error": None}
 TEA = NewJob(kind="outline", items=(NewItem(input={"topic": "Green tea"}, custom_id="tea"),))
 
 
@@ -641,3 +644,166 @@ def test_imports_neither_aws_nor_claude_nor_the_runtime() -> None:
     root = Path(__file__).parents[2]
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)  # noqa: S603
     assert ran.stdout.strip() == "[]"
+
+
+def test_lists_events_page_by_page(client: PressroomClient, api: FakeApi, project: str) -> None:
+    job = api.add_job(project, ["a"])
+    job.tell("job.created", to="queued", actor="user:alice")
+    job.tell("item.started", position=1, attempt=1, **{"from": "queued", "to": "processing"})
+    job.tell("job.edited", actor=None, generation=None, detail="status")
+
+    created, started, edited = client.events(project, "job_1")
+
+    assert (created.type, created.before, created.after, created.actor) == ("job.created", None, "queued", "user:alice")
+    assert (started.before, started.after, started.position, started.attempt) == ("queued", "processing", 1, 1)
+    assert (edited.actor, edited.generation, edited.detail, edited.raw["from"]) == (None, None, "status", None)
+    assert len(api.calls("GET .*/events")) == 2
+
+
+def growing(api: FakeApi, job: FakeJob, *batches: Callable[[], object]) -> None:
+    """At each look at the timeline, the next thing happens."""
+    steps = iter(batches)
+
+    def happen(asked: Asked) -> None:
+        if asked.path.endswith("/events"):
+            next(steps, lambda: None)()
+
+    api.on_ask = happen
+    job.tell("job.created")
+
+
+@pytest.mark.acceptance(39)
+def test_follows_events_until_the_end_was_told(
+    client: PressroomClient, api: FakeApi, project: str, clock: ManualClock
+) -> None:
+    job = api.add_job(project, ["a"])
+    idle = [lambda: None] * 5
+    growing(api, job, *idle, lambda: job.settle(1), lambda: job.tell("job.notified"))
+
+    assert [event.type for event in client.follow_events(project, "job_1")] == ["job.created", "job.notified"]
+
+    assert clock.slept == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+    assert len(api.calls("GET .*/jobs/job_1")) == 1
+
+
+def test_follows_an_event_that_is_seen_late(client: PressroomClient, api: FakeApi, project: str) -> None:
+    job = api.add_job(project, ["a"])
+
+    def late() -> None:  # of the batch of the other one, written a moment after it
+        job.settle(1)
+        job.events.insert(0, {**job.events[0], "id": "00000", "type": "job.edited"})
+        job.events.pop()
+
+    growing(api, job, lambda: job.tell("job.notified"), late)
+
+    seen = [event.type for event in client.follow_events(project, "job_1")]
+
+    assert seen == ["job.created", "job.notified", "job.edited"]
+
+
+def test_follows_events_of_the_next_generation_when_the_job_was_retried() -> None:
+    told = [Event(id=str(number), time=START, type="job.notified", generation=number) for number in (1, 2)]
+    ended = decode(Job, {**FakeJob("job_1", "prj_1", {"kind": "outline"}, [], items=[ITEM]).view(), "status": "failed"})
+    jobs = iter([replace(ended, status="queued"), *[replace(ended, generation=2)] * 2])
+    looks = iter([told[:1], told[:1], told])
+
+    seen = follow_events(lambda _: (next(looks), None), lambda: next(jobs), clock=ManualClock(), jitter=most)
+
+    assert list(seen) == told
+    assert list(looks) == []
+
+
+def test_follows_every_event_once_when_there_are_pages(client: PressroomClient, api: FakeApi, project: str) -> None:
+    job = api.add_job(project, ["a"])
+    job.settle(1)
+    for _ in range(4):
+        job.tell("item.started")
+    job.tell("job.notified")
+
+    assert [event.id for event in client.follow_events(project, "job_1")] == [f"{number:05d}" for number in range(1, 6)]
+
+
+# -- steering ----------------------------------------------------------------------------------------------
+
+
+def test_pauses_resumes_and_cancels(client: PressroomClient, api: FakeApi, project: str) -> None:
+    job = api.add_job(project, ["a", "b"], budget_usd=1)
+
+    paused, resumed = client.pause(project, job.id), client.resume(project, job.id, budget_usd=2)
+    cancelled = client.cancel(project, job.id)
+
+    assert [each.status for each in (paused, resumed, cancelled)] == ["paused", "processing", "cancelled"]
+    assert paused.etag == '"2"'
+    assert [asked.body for asked in api.calls("POST .*/(pause|resume|cancel)")] == [{}, {"budget_usd": 2}, {}]
+
+
+def test_cancels_many_in_one_call(client: PressroomClient, api: FakeApi, project: str) -> None:
+    jobs = [api.add_job(project, ["a"]).id for _ in range(2)]
+
+    told = client.cancel_many(project, (*jobs, "job_none"))
+
+    assert [(entry.job_id, entry.result) for entry in told.results] == [
+        (jobs[0], "cancelled"),
+        (jobs[1], "cancelled"),
+        ("job_none", "not_found"),
+    ]
+    assert (told.summary.cancelled, told.summary.already_final, told.summary.not_found) == (2, 0, 1)
+
+
+@pytest.mark.acceptance(28)
+def test_retry_waits_until_the_job_is_settled(
+    client: PressroomClient, api: FakeApi, project: str, clock: ManualClock
+) -> None:
+    job = api.add_job(project, ["a [[fail]]", "b"])
+    job.settle(2)
+    job.settled = False
+
+    retried = client.retry(project, job.id, positions=(1,))
+
+    assert (retried.generation, retried.counts.queued) == (2, 1)
+    assert sum(clock.slept) >= 1
+    first, second = api.calls("POST .*/retry")
+    assert first.body == second.body == {"positions": [1]}
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+
+
+def test_retry_gives_up_when_the_job_is_never_settled(client: PressroomClient, api: FakeApi, project: str) -> None:
+    job = api.add_job(project, ["a [[fail]]"])
+    body = {"title": "Conflict", "status": 409, "code": "not_yet_settled", "detail": "Not yet.", "retryable": True}
+    api.refuse("POST .*/retry", Answer(409, body, {"Retry-After": "1"}), times=1_000)
+
+    with pytest.raises(ConflictError) as refused:
+        client.retry(project, job.id)
+
+    assert refused.value.code == "not_yet_settled"
+    assert len(api.calls("POST .*/retry")) < 20
+
+
+def test_retry_opens_one_generation_when_its_answer_is_lost(
+    client: PressroomClient, api: FakeApi, project: str
+) -> None:
+    job = api.add_job(project, ["a [[fail]]"])
+    job.settle(1)
+    answer = api._retry
+
+    def lost(*arguments: Any) -> Answer:
+        answer(*arguments)
+        api.__dict__.pop("_retry")
+        return Answer(0)
+
+    api.__dict__["_retry"] = lost
+
+    assert client.retry(project, job.id).generation == 2
+    assert job.generation == 2
+
+
+def test_an_illegal_step_is_a_conflict_at_once(client: PressroomClient, api: FakeApi, project: str) -> None:
+    job = api.add_job(project, ["a"])
+    job.settle(1)
+
+    for step in (client.pause, client.resume, client.cancel, client.retry):
+        with pytest.raises(ConflictError) as refused:
+            step(project, job.id)
+        assert refused.value.problem.body["job_status"] == "completed"
+
+    assert len(api.calls("POST .*/(pause|resume|cancel|retry)")) == 4

@@ -65,12 +65,12 @@ def _after(ledger: Ledger, **changes: object) -> Ledger:
 
 
 def _seal() -> Rule:
-    allowed = make_ledger(status=JobStatus.INTAKE, intake_token="writer")
+    allowed = make_ledger(status=JobStatus.INTAKE, intake_token="writer", intake_key="spring-campaign")
     return Rule(
         "seal",
         allowed,
         steps.seal(allowed, token="writer"),
-        _after(allowed, status=JobStatus.QUEUED, intake_token=None),
+        _after(allowed, status=JobStatus.QUEUED, intake_token=None, intake_key=None),
         {
             **_statuses(allowed, _but(JobStatus.INTAKE)),
             "another writes": allowed.evolve(intake_token="another"),
@@ -364,6 +364,7 @@ def _resumes() -> list[Rule]:
         headroom_microusd=-3,
     )
     plain = allowed.evolve(headroom_microusd=None)
+    again = allowed.evolve(raised_microusd=40)
     on = {
         "status": JobStatus.PROCESSING,
         "pause_reason": None,
@@ -376,9 +377,16 @@ def _resumes() -> list[Rule]:
         Rule(
             "resume with more budget",
             allowed,
-            steps.resume(allowed, more_microusd=10),
-            _after(allowed, headroom_microusd=7, **on),
-            _statuses(allowed, _but(JobStatus.PAUSED)),
+            steps.resume(allowed, more_microusd=10, check_at=at(30)),
+            _after(allowed, headroom_microusd=7, raised_microusd=10, check_at=at(30), **on),
+            {**_statuses(allowed, _but(JobStatus.PAUSED)), "raised since": allowed.evolve(raised_microusd=5)},
+        ),
+        Rule(
+            "resume with more budget again",
+            again,
+            steps.resume(again, more_microusd=10),
+            _after(again, headroom_microusd=7, raised_microusd=50, **on),
+            {"raised since": again.evolve(raised_microusd=50), "not raised": allowed},
         ),
         Rule("resume", plain, steps.resume(plain), _after(plain, **on), {}),
     ]
@@ -399,6 +407,13 @@ def _cancels() -> list[Rule]:
             {**_statuses(first, refused), "retried since": first.evolve(generation=2)},
         ),
         Rule("cancel of a retry", later, steps.cancel(later), _after(later, failed=7, **changes), {}),
+        Rule(
+            "cancel of a job that is looked at late",
+            first.evolve(check_at=at(9000)),
+            steps.cancel(first.evolve(check_at=at(9000)), check_at=at(30)),
+            _after(first, check_at=at(30), **changes),
+            {},
+        ),
     ]
 
 
@@ -501,6 +516,7 @@ def _retries() -> list[Rule]:
         "completed_at": None,
         "cancel_reason": None,
         "check_at": at(60),
+        "retried_at": NOW,
     }
     plain = allowed.evolve(headroom_microusd=None, status=JobStatus.FAILED)
     chosen: dict[str, Any] = {"work": ((1, 3), (4,)), "check_at": at(60), **stay}
@@ -509,7 +525,14 @@ def _retries() -> list[Rule]:
             "retry",
             allowed,
             steps.retry(allowed, deadline_at=at(1800), usage_period="2026-11", more_microusd=50, **chosen),
-            _after(allowed, deadline_at=at(1800), usage_period="2026-11", headroom_microusd=50, **opened),
+            _after(
+                allowed,
+                deadline_at=at(1800),
+                usage_period="2026-11",
+                headroom_microusd=50,
+                raised_microusd=50,
+                **opened,
+            ),
             {
                 **_statuses(allowed, _but(JobStatus.PARTIALLY_FAILED, JobStatus.FAILED)),
                 "retried since": allowed.evolve(generation=3, notified_generation=3),

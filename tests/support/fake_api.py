@@ -85,8 +85,25 @@ class FakeJob:
     duplicates: list[dict[str, int]]
     status: str = "queued"
     pause_reason: str | None = None
+    cancel_reason: str | None = None
+    generation: int = 1
+    settled: bool = True
     version: int = 1
     items: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def tell(self, kind: str, **facts: Any) -> None:
+        """Puts an event on the timeline."""
+        number = len(self.events) + 1
+        event = {
+            "id": f"{number:05d}",
+            "time": f"2026-11-22T12:00:{number:02d}.500Z",
+            "actor": "processor",
+            "type": kind,
+            "generation": 1,
+            **dict.fromkeys(("lane", "position", "from", "to", "attempt", "detail")),
+        }
+        self.events.append({**event, **facts})
 
     def settle(self, count: int) -> list[dict[str, Any]]:
         """Ends the next ``count`` items, and the job with the last of them."""
@@ -119,6 +136,28 @@ class FakeJob:
         self.status, self.pause_reason = "paused", reason
         self.version += 1
 
+    def resume(self, budget: float | None) -> None:
+        self.status, self.pause_reason = "processing", None
+        if budget is not None:
+            self.body["options"]["budget_usd"] = budget
+        self.version += 1
+
+    def cancel(self) -> None:
+        for item in self.items:
+            if item["status"] == "queued":
+                item["status"] = "cancelled"
+        self.status, self.pause_reason, self.cancel_reason = "cancelled", None, "user"
+        self.version += 1
+
+    def retry(self, chosen: list[dict[str, Any]]) -> None:
+        """Items that failed complete the second time."""
+        for item in chosen:
+            item["status"], item["error"] = "queued", None
+            item["input"] = json.loads(json.dumps(item["input"]).replace("[[fail]]", "[[retried]]"))
+        self.status = "queued"
+        self.generation += 1
+        self.version += 1
+
     def counts(self) -> dict[str, int]:
         names = ("queued", "processing", "completed", "failed", "cancelled")
         counts = {name: sum(item["status"] == name for item in self.items) for name in names}
@@ -137,8 +176,8 @@ class FakeJob:
             "template": None,
             "status": self.status,
             "pause_reason": self.pause_reason,
-            "cancel_reason": None,
-            "generation": 1,
+            "cancel_reason": self.cancel_reason,
+            "generation": self.generation,
             "version": self.version,
             "created_by": "alice",
             "options": {"concurrency": 1, "drive": "queue", **self.body.get("options", {})},
@@ -273,7 +312,13 @@ class FakeApi:
             f"GET {job}/items": self._list_items,
             f"GET {job}/items/([0-9]+)": self._get_item,
             f"GET {job}/results": self._results,
+            f"GET {job}/events": self._list_events,
             f"POST {job}/process-next": self._process_next,
+            "POST /v1/projects/([^/]+)/jobs/cancel": self._cancel_many,
+            f"POST {job}/pause": self._pause,
+            f"POST {job}/resume": self._resume,
+            f"POST {job}/cancel": self._cancel,
+            f"POST {job}/retry": self._retry,
         }
 
     def _create_project(self, asked: Asked) -> Answer:
@@ -356,6 +401,10 @@ class FakeApi:
             return _missing()
         return Answer(200, {**job.items[int(position) - 1], "attempts": [{"number": 1}], "usage": {"input_tokens": 7}})
 
+    def _list_events(self, asked: Asked, project: str, job_id: str) -> Answer:
+        job = self._find(project, job_id)
+        return _missing() if job is None else _page(asked, job.events)
+
     def _results(self, asked: Asked, project: str, job_id: str) -> Answer:
         job = self._find(project, job_id)
         if job is None:
@@ -376,7 +425,7 @@ class FakeApi:
         if job is None:
             return _missing()
         if job.status == "paused":
-            return _problem(409, "illegal_transition", "The job is paused.", status_of_job="paused")
+            return _illegal(job)
         if job.status in FINAL:
             return Answer(200, {"outcome": "done", "item": None, "job": job.view(), "retry_after_seconds": 0})
         if self.busy:
@@ -385,6 +434,78 @@ class FakeApi:
             return Answer(202, body, {"Retry-After": "2"})
         (item,) = job.settle(1)
         return Answer(200, {"outcome": "processed", "item": item, "job": job.view(), "retry_after_seconds": 0})
+
+    def _pause(self, _: Asked, project: str, job_id: str) -> Answer:
+        job = self._find(project, job_id)
+        if job is None:
+            return _missing()
+        if job.status in {"queued", "processing"}:
+            job.pause("user")
+        return _steered(job) if job.status == "paused" else _illegal(job)
+
+    def _resume(self, asked: Asked, project: str, job_id: str) -> Answer:
+        job = self._find(project, job_id)
+        if job is None:
+            return _missing()
+        budget = asked.body.get("budget_usd")
+        if budget is not None and "budget_usd" not in job.body.get("options", {}):
+            bad = [{"pointer": "/budget_usd", "detail": "the job was created without a budget"}]
+            return _problem(422, "invalid", "One field is invalid.", errors=bad)
+        if job.status == "paused":
+            job.resume(budget)
+        return _steered(job) if job.status == "processing" else _illegal(job)
+
+    def _cancel(self, _: Asked, project: str, job_id: str) -> Answer:
+        job = self._find(project, job_id)
+        if job is None:
+            return _missing()
+        if job.status not in FINAL:
+            job.cancel()
+        return _steered(job) if job.status == "cancelled" else _illegal(job)
+
+    def _cancel_many(self, asked: Asked, project: str) -> Answer:
+        results = {}
+        for job_id in asked.body["job_ids"]:
+            job = self._find(project, job_id)
+            if job is None:
+                results[job_id] = "not_found"
+            elif job.status in FINAL:
+                results[job_id] = "already_final"
+            else:
+                job.cancel()
+                results[job_id] = "cancelled"
+        summary = {name: list(results.values()).count(name) for name in ("cancelled", "already_final", "not_found")}
+        told = [{"job_id": job_id, "result": result} for job_id, result in results.items()]
+        return Answer(200, {"results": told, "summary": summary})
+
+    def _retry(self, asked: Asked, project: str, job_id: str) -> Answer:
+        job = self._find(project, job_id)
+        if job is None:
+            return _missing()
+        key = (project, asked.headers["idempotency-key"])
+        if key in self._replays:
+            return self._replays[key][1]
+        if job.status not in {"failed", "partially_failed"}:
+            return _illegal(job)
+        if not job.settled:
+            job.settled = True
+            refusal = _problem(409, "not_yet_settled", "The job has just ended.", retryable=True)
+            return Answer(refusal.status, refusal.body, {**refusal.headers, "Retry-After": "1"})
+        codes, positions = asked.body.get("error_codes"), asked.body.get("positions")
+        failed = [item for item in job.items if item["status"] == "failed"]
+        chosen = [
+            item
+            for item in failed
+            if (codes is None or item["error"]["code"] in codes)
+            and (positions is None or item["position"] in positions)
+        ]
+        if not chosen:
+            bad = [{"pointer": "/positions/0", "detail": "item did not fail"}]
+            return _problem(422, "invalid", "One field is invalid.", errors=bad)
+        job.retry(chosen)
+        answer = Answer(202, job.view(), {"ETag": f'"{job.version}"'})
+        self._replays[key] = (asked.body, answer)
+        return answer
 
     def _find(self, project: str, job_id: str) -> FakeJob | None:
         job = self.jobs.get(job_id)
@@ -469,6 +590,15 @@ def _page(asked: Asked, entries: list[Any]) -> Answer:
     start, size = int(asked.query.get("cursor", "0")), 2
     more = quote(str(start + size)) if start + size < len(entries) else None
     return Answer(200, {"items": entries[start : start + size], "next_cursor": more})
+
+
+def _steered(job: FakeJob) -> Answer:
+    return Answer(200, job.view(), {"ETag": f'"{job.version}"'})
+
+
+def _illegal(job: FakeJob) -> Answer:
+    detail = f"The job is {job.status}."
+    return _problem(409, "illegal_transition", detail, job_status=job.status, retryable=False)
 
 
 def _missing() -> Answer:

@@ -12,6 +12,7 @@ from functions.api.edge import Edge
 from functions.api.routes import ROUTES
 from functions.api.services import Services
 from functions.api.settings import ApiSettings
+from shared.generation.answers import Generation
 from shared.jobs.ids import PROJECT, new_id
 from shared.queue.dispatch import WorkQueue
 from shared.store.dynamodb import DynamoTable
@@ -21,7 +22,7 @@ from shared.store.ledgers import LedgerStore
 from shared.store.projects import Project
 from tests.support.clock import ManualClock
 from tests.support.http_events import ApiClient
-from tests.support.workshop import Generation, ScriptedClaude, Workshop
+from tests.support.workshop import ScriptedClaude, Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,8 +50,8 @@ OUTLINE = {
 class OutlineClaude(ScriptedClaude):
     """A scripted Claude whose answers fit the kind ``outline``."""
 
-    def generate(self, prompt: Prompt, *, model: str, idempotency_key: str, timeout_seconds: float) -> Generation:
-        made = super().generate(prompt, model=model, idempotency_key=idempotency_key, timeout_seconds=timeout_seconds)
+    def generate(self, prompt: Prompt, **call: Any) -> Generation:
+        made = super().generate(prompt, **call)
         return Generation(
             output=json.dumps(OUTLINE),
             model=made.model,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from shared.errors import TransitionRefusedError
 from shared.jobs import transitions
 from shared.jobs.statuses import CancelReason, OnError, PauseReason
-from tests.support.ledgers import ACTOR
+from tests.support.ledgers import ACTOR, NOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -286,21 +286,29 @@ def pause_for_budget(seen: Ledger, *, est_microusd: int) -> Step:
     )
 
 
-def resume(seen: Ledger, *, more_microusd: int = 0) -> Step:
+def resume(seen: Ledger, *, more_microusd: int = 0, check_at: datetime | None = None) -> Step:
     return Step(
         "resume",
-        lambda ledger: transitions.resume(ledger, more_microusd=more_microusd, actor=ACTOR),
-        lambda store: store.resume(seen, more_microusd=more_microusd, actor=ACTOR),
+        lambda ledger: transitions.resume(
+            ledger,
+            more_microusd=more_microusd,
+            raised_microusd=seen.raised_microusd,
+            check_at=check_at,
+            actor=ACTOR,
+        ),
+        lambda store: store.resume(seen, more_microusd=more_microusd, check_at=check_at, actor=ACTOR),
         seen,
         more_microusd=more_microusd,
     )
 
 
-def cancel(seen: Ledger, *, reason: CancelReason = CancelReason.USER) -> Step:
+def cancel(seen: Ledger, *, reason: CancelReason = CancelReason.USER, check_at: datetime | None = None) -> Step:
     return Step(
         "cancel",
-        lambda ledger: transitions.cancel(ledger, generation=seen.generation, reason=reason, actor=ACTOR),
-        lambda store: store.cancel(seen, reason=reason, actor=ACTOR),
+        lambda ledger: transitions.cancel(
+            ledger, generation=seen.generation, reason=reason, check_at=check_at, actor=ACTOR
+        ),
+        lambda store: store.cancel(seen, reason=reason, check_at=check_at, actor=ACTOR),
         seen,
     )
 
@@ -341,6 +349,7 @@ def retry(
     errors: Mapping[ErrorCode, int],
     firsts: Mapping[ErrorCode, int],
     check_at: datetime,
+    now: datetime = NOW,
     deadline_at: datetime | None = None,
     usage_period: str = "",
     more_microusd: int = 0,
@@ -356,6 +365,7 @@ def retry(
             firsts=firsts,
             deadline_at=deadline_at,
             usage_period=usage_period,
+            now=now,
             check_at=check_at,
             more_microusd=more_microusd,
             actor=ACTOR,
@@ -367,6 +377,7 @@ def retry(
             firsts=firsts,
             deadline_at=deadline_at,
             usage_period=usage_period,
+            now=now,
             check_at=check_at,
             more_microusd=more_microusd,
             actor=ACTOR,

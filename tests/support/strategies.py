@@ -83,6 +83,7 @@ _any_ledger = st.builds(
     firsts=_tallies,
     est_microusd=money,
     headroom_microusd=st.none() | st.integers(min_value=-(10**12), max_value=10**12),
+    raised_microusd=st.integers(min_value=0, max_value=10**12),
     halted=st.booleans(),
     round=counts,
     cursor=counts,
@@ -93,6 +94,7 @@ _any_ledger = st.builds(
     input_tokens=money,
     output_tokens=money,
     cost_microusd=money,
+    retried_at=st.none() | moments,
     started_at=st.none() | moments,
     last_activity_at=st.none() | moments,
     completed_at=st.none() | moments,
@@ -101,6 +103,7 @@ _any_ledger = st.builds(
     pause_reason=st.none() | st.sampled_from(PauseReason),
     cancel_reason=st.none() | st.sampled_from(CancelReason),
     intake_token=st.none() | texts.filter(bool),
+    intake_key=st.none() | texts.filter(bool),
 )
 
 

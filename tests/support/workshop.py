@@ -4,45 +4,54 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from functions.finalizer.finalize import Finalizer
-from functions.processor.claiming import Claimer
+from functions.dead_letters.redriver import Redriver
+from functions.processor.braking import Gate
 from functions.processor.process import Delivery, Processor
-from functions.processor.settling import Settler
 from functions.processor.writing import Writer
+from functions.sweeper.sweep import Sweeper, Swept
 from shared.clock import Clock, SystemClock
 from shared.contracts.messages import LaneMessage
+from shared.ending.closing import Closer
+from shared.errors import CallCancelledError
 from shared.generation.answers import Generation
+from shared.generation.transport import never
 from shared.jobs.ids import JOB, PROJECT, new_id
 from shared.jobs.items import effective_status, find_in_work
 from shared.jobs.lanes import first_generation_lanes
 from shared.jobs.ledger import Ledger
 from shared.jobs.spec import JobOptions, JobSpec
 from shared.queue.dispatch import WorkQueue, message_for
+from shared.store.brake import BrakeStore
 from shared.store.dynamodb import DynamoTable
 from shared.store.intake import IntakeStore, NewJob, Replay
 from shared.store.item_rows import ItemRow, NewItem
 from shared.store.items import ItemStore
+from shared.store.lane_views import LaneViews
 from shared.store.ledgers import LedgerStore
+from shared.store.watch import WatchList
+from shared.turns.claiming import Claimer
+from shared.turns.settling import Settler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from functions.processor.dispositions import Disposition
     from shared.errors import ItemError
     from shared.generation.prompts import Prompt
     from shared.jobs.statuses import ItemStatus
+    from shared.turns.dispositions import Disposition
     from tests.support.resources import QueueHandle, TableHandle
 
 __all__ = ["FakeTopic", "ScriptedClaude", "Workshop"]
 
 OUTPUT = json.dumps({"title": "A title", "sections": []})
+STOPPED = {"input_tokens": 100, "output_tokens": 50, "cost_microusd": 800}
 USAGE = {"input_tokens": 100, "output_tokens": 200, "cost_microusd": 3_300}
 
 
@@ -56,8 +65,16 @@ class ScriptedClaude:
     timeouts: list[float] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def generate(self, prompt: Prompt, *, model: str, idempotency_key: str, timeout_seconds: float) -> Generation:
-        """One call."""
+    def generate(
+        self,
+        prompt: Prompt,
+        *,
+        model: str,
+        idempotency_key: str,
+        timeout_seconds: float,
+        cancelled: Callable[[], bool] = never,
+    ) -> Generation:
+        """One call; whether it is still wanted is asked once, after ``during``."""
         assert prompt.user
         with self._lock:
             self.calls.append(idempotency_key)
@@ -65,6 +82,8 @@ class ScriptedClaude:
             scripted = self.errors[int(idempotency_key.rpartition(":")[2])]
             error = scripted.pop(0) if scripted else None
         self.during(idempotency_key)
+        if cancelled():
+            raise CallCancelledError(**STOPPED)
         if error is not None:
             raise error
         return Generation(output=OUTPUT, model=model, claude_request_id="req_1", **USAGE)
@@ -92,11 +111,13 @@ class Workshop:
     topic: FakeTopic = field(default_factory=FakeTopic)
     random: Callable[[], float] = lambda: 0.5
     seconds_left: float = 900.0
+    metrics: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.project_id = new_id(PROJECT, self.clock.now())
         self.ledgers = LedgerStore(self.table)
         self.items = ItemStore(self.table)
+        self.brakes = BrakeStore(self.table, self.table)
 
     @classmethod
     def over(cls, table: TableHandle, queue: QueueHandle, **parts: Any) -> Workshop:
@@ -105,7 +126,13 @@ class Workshop:
         return cls(DynamoTable(table.client, table.name, clock=clock), WorkQueue(queue.client, queue.url), **parts)
 
     def job(
-        self, items: int = 3, *, budget_microusd: int | None = None, est_microusd: int = 0, **options: Any
+        self,
+        items: int = 3,
+        *,
+        budget_microusd: int | None = None,
+        est_microusd: int = 0,
+        topic: Callable[[int], str] = "Topic {}".format,
+        **options: Any,
     ) -> Ledger:
         """A job of ``items`` outlines, all its rows written."""
         now = self.clock.now()
@@ -124,6 +151,7 @@ class Workshop:
             created_at=now,
             est_microusd=est_microusd,
             headroom_microusd=budget_microusd,
+            deadline_at=now + timedelta(minutes=chosen.deadline_minutes) if "deadline_minutes" in options else None,
             check_at=now + timedelta(seconds=60),
             actor="user:test",
         )
@@ -136,7 +164,7 @@ class Workshop:
             created_by="test",
             created_at=now,
         )
-        rows = [NewItem(position, {"topic": f"Topic {position}"}) for position in range(1, items + 1)]
+        rows = [NewItem(position, {"topic": topic(position)}) for position in range(1, items + 1)]
         made = IntakeStore(self.table).create(NewJob(ledger, spec, rows), now=now)
         assert not isinstance(made, Replay)
         return made
@@ -144,18 +172,57 @@ class Workshop:
     def processor(self) -> Processor:
         """A processor, as a cold start makes one."""
         claimer = Claimer(self.ledgers, self.items, self.clock)
+        logger = Logger(service="test", level="CRITICAL")
         return Processor(
             settler=Settler(claimer, self.clock, self.random),
             items=self.items,
             queue=self.queue,
             writer=Writer(self.claude),
+            gate=Gate(self.brakes, self.ledgers, self.clock, self.random, logger),
+            views=LaneViews(self.table),
             clock=self.clock,
-            logger=Logger(service="test", level="CRITICAL"),
+            logger=logger,
         )
 
-    def finalizer(self) -> Finalizer:
-        """A finalizer."""
-        return Finalizer(self.ledgers, self.items, self.topic, self.clock)
+    def finalizer(self) -> Closer:
+        """What the finalizer closes jobs with."""
+        return Closer(self.ledgers, self.items, self.topic, self.clock, actor="finalizer")
+
+    def sweeper(self, **parts: Any) -> Sweeper:
+        """A sweeper, as a cold start makes one."""
+        made: dict[str, Any] = {
+            "watch": WatchList(self.table),
+            "ledgers": self.ledgers,
+            "items": self.items,
+            "intake": IntakeStore(self.table),
+            "queue": self.queue,
+            "closer": Closer(self.ledgers, self.items, self.topic, self.clock, actor="sweeper"),
+            "clock": self.clock,
+            "logger": Logger(service="test", level="CRITICAL"),
+            "meter": self.count,
+        }
+        return Sweeper(**(made | parts))
+
+    def sweep(self, **parts: Any) -> Swept:
+        """One run of a fresh sweeper."""
+        return self.sweeper(**parts).sweep(lambda: self.seconds_left)
+
+    def redriver(self) -> Redriver:
+        """What the dead letters' function handles letters with, as a cold start makes it."""
+        claimer = Claimer(self.ledgers, self.items, self.clock, actor="dead_letters")
+        return Redriver(
+            ledgers=self.ledgers,
+            items=self.items,
+            queue=self.queue,
+            settler=Settler(claimer, self.clock, self.random),
+            clock=self.clock,
+            logger=Logger(service="test", level="CRITICAL"),
+            meter=self.count,
+        )
+
+    def count(self, name: str, count: int) -> None:
+        """Count a metric."""
+        self.metrics[name] += count
 
     def message(self, ledger: Ledger, lane: int = 0, *, index: int | None = None) -> LaneMessage:
         """The message that advances ``lane`` of the job as it is now."""

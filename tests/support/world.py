@@ -89,9 +89,9 @@ class World:
         return Snapshot(self.ledger, dict(self.outcomes), self.work)
 
     def position(self, ledger: Ledger, lane: int) -> int:
-        """The item that ``lane`` stands at, as a worker with that claim sees it."""
-        if ledger.generation != self.ledger.generation:
-            return 0
+        """The item that ``lane`` stands at, as a worker that read ``ledger`` sees it; the first if there is none."""
+        if ledger.generation != self.ledger.generation or ledger.lanes[lane].exhausted:
+            return 1
         return Snapshot(ledger, {}, self.work).position(lane, ledger.lanes[lane].next)
 
     def apply(self, step: Step) -> bool:
@@ -161,4 +161,3 @@ class World:
             errors[failure.code] = errors.get(failure.code, 0) + 1
             firsts.setdefault(failure.code, position)
         return errors, firsts
-

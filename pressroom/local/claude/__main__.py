@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import sys
 import threading
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     try:
-        claude = OfflineClaude(port=options.port, latency_seconds=options.latency)
+        claude = OfflineClaude(port=options.port, latency_seconds=options.latency, rate=options.rate)
     except OSError as error:
         sys.stderr.write(f"cannot listen on port {options.port}: {error.strerror}\n")
         return 1
@@ -41,10 +42,18 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pressroom.local.claude", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--latency", type=float, default=_LATENCY_SECONDS, help="seconds an answer takes on average")
+    parser.add_argument("--rate", type=_positive, help="requests a second that are allowed; the others get 429")
     parser.add_argument(
         "--with-parent", action="store_true", help="end when standard input ends, that is, with the parent"
     )
     return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return number
 
 
 def _end_with(stream: BinaryIO, ended: threading.Event) -> None:

@@ -3,10 +3,12 @@
 A directive names at most one fault, and may slow the answer down::
 
     delay=SECONDS                     answer later
+    write=SECONDS                     take so long to write the answer, evenly, where it is streamed
     status=CODE                       an error answer; with it: retry_after=TEXT type=TEXT code=TEXT
     refusal  max_tokens  malformed  empty        an answer of status 200 that is none
     hang  disconnect  trickle                    the connection: silent, closed, or a byte now and then
     html  cut                                    a proxy's page; a body that ends in the middle
+    interrupted                                  a stream that ends with an error event; with it: type=TEXT
     times=K                           only for the first K calls of the same item; later ones go on to the next fault
 """
 
@@ -26,6 +28,7 @@ __all__ = ["Directive", "DirectiveError", "Fault", "Plan", "parse", "plan", "wit
 MAX_DELAY_SECONDS: Final = 3_600.0
 _DIRECTIVE: Final = re.compile(r"\[\[claude:([^\[\]]*)\]\]", re.IGNORECASE)
 _STATUS_ONLY: Final = ("retry_after", "type", "code")
+_PACES: Final = ("delay", "write")
 
 
 @unique
@@ -42,6 +45,7 @@ class Fault(StrEnum):
     TRICKLE = "trickle"
     HTML = "html"
     CUT = "cut"
+    INTERRUPTED = "interrupted"
 
 
 _FAULTS: Final = frozenset(fault.value for fault in Fault)
@@ -57,6 +61,7 @@ class Directive:
 
     fault: Fault | None = None
     delay_seconds: float = 0.0
+    write_seconds: float = 0.0
     times: int | None = None
     status: int | None = None
     retry_after: str | None = None
@@ -66,10 +71,11 @@ class Directive:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What happens to one call: how much later, and which fault if any."""
+    """What happens to one call: how much later, how slowly, and which fault if any."""
 
     delay_seconds: float
     fault: Directive | None
+    write_seconds: float = 0.0
 
 
 def parse(text: str) -> tuple[Directive, ...]:
@@ -91,18 +97,18 @@ def plan(directives: Sequence[Directive], number: int) -> Plan:
 
     Faults queue up: each takes its ``times`` calls, then the next one has its turn. Mere delays do not queue.
     """
-    delay = sum(
-        directive.delay_seconds
-        for directive in directives
-        if directive.fault is None and (directive.times is None or number <= directive.times)
-    )
+    delay = write = 0.0
+    for directive in directives:
+        if directive.fault is None and (directive.times is None or number <= directive.times):
+            delay += directive.delay_seconds
+            write += directive.write_seconds
     for directive in directives:
         if directive.fault is None:
             continue
         if directive.times is None or number <= directive.times:
-            return Plan(delay + directive.delay_seconds, directive)
+            return Plan(delay + directive.delay_seconds, directive, write + directive.write_seconds)
         number -= directive.times
-    return Plan(delay, None)
+    return Plan(delay, None, write)
 
 
 def _directive(text: str) -> Directive:
@@ -110,13 +116,15 @@ def _directive(text: str) -> Directive:
     faults = [Fault(name) for name in words if name in _FAULTS]
     if len(faults) > 1:
         raise DirectiveError(f"[[claude:{text}]] names two faults")
-    if not faults and "delay" not in words:
+    if not faults and not any(name in words for name in _PACES):
         raise DirectiveError(f"[[claude:{text}]] names no fault and no delay")
-    if Fault.STATUS not in faults and any(name in words for name in _STATUS_ONLY):
+    status_only = _STATUS_ONLY if Fault.INTERRUPTED not in faults else ("retry_after", "code")
+    if Fault.STATUS not in faults and any(name in words for name in status_only):
         raise DirectiveError(f"[[claude:{text}]]: {', '.join(_STATUS_ONLY)} go with status only")
     return Directive(
         fault=faults[0] if faults else None,
-        delay_seconds=_seconds(words["delay"]) if "delay" in words else 0.0,
+        delay_seconds=_seconds("delay", words["delay"]) if "delay" in words else 0.0,
+        write_seconds=_seconds("write", words["write"]) if "write" in words else 0.0,
         times=_whole("times", words["times"], 0, 1_000_000) if "times" in words else None,
         status=_whole("status", words["status"], 400, 599) if "status" in words else None,
         retry_after=words.get("retry_after"),
@@ -129,7 +137,7 @@ def _words(tokens: Iterable[str]) -> dict[str, str]:
     words: dict[str, str] = {}
     for token in tokens:
         name, equals, value = token.partition("=")
-        valued = name in {"delay", "status", "times", *_STATUS_ONLY}
+        valued = name in {*_PACES, "status", "times", *_STATUS_ONLY}
         if not valued and name not in _FAULTS:
             raise DirectiveError(f"unknown word {token!r}")
         if valued != bool(equals and value):
@@ -140,13 +148,13 @@ def _words(tokens: Iterable[str]) -> dict[str, str]:
     return words
 
 
-def _seconds(text: str) -> float:
+def _seconds(name: str, text: str) -> float:
     try:
         seconds = float(text)
     except ValueError as error:
-        raise DirectiveError(f"delay={text} is no number of seconds") from error
+        raise DirectiveError(f"{name}={text} is no number of seconds") from error
     if not (math.isfinite(seconds) and 0 <= seconds <= MAX_DELAY_SECONDS):
-        raise DirectiveError(f"delay={text} is not between 0 and {MAX_DELAY_SECONDS:g} s")
+        raise DirectiveError(f"{name}={text} is not between 0 and {MAX_DELAY_SECONDS:g} s")
     return seconds
 
 

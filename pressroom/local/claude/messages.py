@@ -131,8 +131,11 @@ def error_body(
     return {"type": "error", "error": error, "request_id": request_id}
 
 
-def events(message: Mapping[str, Any]) -> Iterator[bytes]:
-    """``message`` as the server-sent events of a streamed answer."""
+def events(message: Mapping[str, Any], *, interrupted: bool = False, error_type: str | None = None) -> Iterator[bytes]:
+    """``message`` as the server-sent events of a streamed answer.
+
+    Where it is ``interrupted``, an error event of ``error_type`` stands where the last block would have ended.
+    """
     usage = message["usage"]
     opening = {**message, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
     yield _event("message_start", message=opening)
@@ -142,6 +145,9 @@ def events(message: Mapping[str, Any]) -> Iterator[bytes]:
         for start in range(0, len(text), _STREAMED_CHARACTERS):
             delta = {"type": "text_delta", "text": text[start : start + _STREAMED_CHARACTERS]}
             yield _event("content_block_delta", index=index, delta=delta)
+        if interrupted:
+            yield _event("error", error={"type": error_type or "overloaded_error", "message": "Overloaded"})
+            return
         yield _event("content_block_stop", index=index)
     closing = {key: message[key] for key in ("stop_reason", "stop_sequence", "stop_details")}
     yield _event("message_delta", delta=closing, usage={"output_tokens": usage["output_tokens"]})

@@ -168,7 +168,7 @@ def test_a_key_that_is_none_is_refused(desk: FrontDesk, key: str) -> None:
 
 @pytest.mark.acceptance(10)
 @pytest.mark.acceptance(22)
-@pytest.mark.parametrize("moment", ["die_before", "die_after"])
+@pytest.mark.parametrize("moment", ["before", "after"])
 @SIZES
 def test_a_death_at_any_call_leaves_no_half_job_and_the_same_key_finishes_it(
     any_desk: FrontDesk, clock: ManualClock, moment: str, items: int
@@ -180,7 +180,7 @@ def test_a_death_at_any_call_leaves_no_half_job_and_the_same_key_finishes_it(
     for number in range(1, len(counted.made) + 1):
         key = f"key-{number}"
         jobs_before = len(visible(desk))
-        disturb(desk, Calls(**{moment: number}))
+        disturb(desk, Calls(die_before=number) if moment == "before" else Calls(die_after=number))
         with pytest.raises(CrashError):
             desk.create(items, key=key)
         calm(desk)

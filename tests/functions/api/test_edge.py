@@ -10,7 +10,7 @@ from functions.api.edge import Edge
 from functions.api.openapi import problem_statuses
 from functions.api.routes import ROUTES
 from functions.api.routing import Access, Answer, Reply, Route, UndeclaredAccessError
-from shared.errors import StoreUnavailableError
+from shared.errors import ErrorCode, StoreUnavailableError, item_error
 from shared.jobs.ids import PROJECT, new_id
 from shared.store.projects import Role
 from tests.support.clock import START
@@ -33,6 +33,15 @@ def operation(route: Route) -> str:
 
 def path_of(desk: FrontDesk, route: Route, job: str = "job_01JDA4Y3C0D1E2F3G4H5J6K7M8") -> str:
     return route.path.format(project=desk.project, job=job, position=1) if route.parameters else route.path
+
+
+def prepare(desk: FrontDesk, route: Route, job: str) -> None:
+    """Bring ``job`` to where the route may be called."""
+    if route.operation == "resumeJob":
+        desk.client().post(f"{job}/pause")
+    if route.operation == "retryJob":
+        desk.workshop.claude.errors[1].append(item_error(ErrorCode.REFUSED, "No."))
+        desk.finish(job)
 
 
 @pytest.mark.parametrize("route", PRIVATE, ids=operation)
@@ -78,7 +87,9 @@ def test_every_writing_route_answers_403_before_it_looks_at_the_body_when_the_ca
 def test_a_member_with_the_role_gets_past_the_door(desk: FrontDesk, route: Route) -> None:
     desk.join("erin", "editor")
     job = desk.job().rpartition("/")[2]
-    body = body_of() if route.operation == "createJob" else None
+    bodies = {"createJob": body_of(), "cancelJobs": {"job_ids": [job]}}
+    body = bodies.get(route.operation)
+    prepare(desk, route, f"{desk.jobs}/{job}")
 
     answer = desk.client("erin").call(route.method, path_of(desk, route, job), body)
 
@@ -167,7 +178,8 @@ def test_every_documented_problem_is_one_that_a_test_here_shows(route: Route) ->
     shown |= {403} if route in FOR_EDITORS else set()
     shown |= {413, 415, 422} if route in WITH_BODY else set()
     shown |= {422} if route in WITH_QUERY else set()
-    shown |= {409} if route.operation in {"createJob", "processNext"} else set()  # in their own tests
+    steering = {"pauseJob", "resumeJob", "cancelJob", "retryJob"}
+    shown |= {409} if route.operation in {"createJob", "processNext", *steering} else set()  # in their own tests
 
     assert set(problem_statuses(route)) == shown
 
@@ -250,7 +262,8 @@ def test_a_route_of_a_project_cannot_be_declared_without_a_role() -> None:
         "replies": {},
     }
 
-    for path, access in [("/{project}", Access.SIGNED_IN), ("/x", Role.OWNER), ("/x", None)]:
+    wrong: list[tuple[str, Any]] = [("/{project}", Access.SIGNED_IN), ("/x", Role.OWNER), ("/x", None)]
+    for path, access in wrong:
         with pytest.raises(UndeclaredAccessError):
             Route(path=path, access=access, **parts)
     with pytest.raises(TypeError, match="access"):

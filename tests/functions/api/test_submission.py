@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import BaseModel, ValidationInfo, field_validator
 
 from functions.api.submission import SubmissionReader, folded
 from shared.contracts.limits import Limits
@@ -119,6 +120,25 @@ def test_a_wrong_default_is_told_once_even_where_items_override_it() -> None:
     overridden = faults(body_of([{"topic": "a", "tone": "formal"}], defaults={"tone": "loud"}))
 
     assert list(inherited) == list(overridden) == ["/defaults/tone"]
+
+
+def test_a_default_that_only_some_items_make_wrong_is_told_once() -> None:
+    class Pair(BaseModel):
+        low: int
+        high: int
+
+        @field_validator("high")
+        @classmethod
+        def ordered(cls, high: int, info: ValidationInfo) -> int:
+            if high < info.data["low"]:
+                raise ValueError("lower than low")
+            return high
+
+    pairs: Any = replace(KINDS["outline"], input_model=Pair, sample=Pair(low=0, high=1))
+    reader = replace(READER, kinds=lambda: {"pairs": pairs})
+    items = [{"input": {"low": 9}}, {"input": {"low": 8}}]
+
+    assert list(faults({"kind": "pairs", "defaults": {"high": 5}, "items": items}, reader)) == ["/defaults/high"]
 
 
 @pytest.mark.acceptance(9)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from functions.processor.dispositions import Acknowledge, Keep
 from functions.processor.process import Delivery
 from shared.errors import ErrorClass, ErrorCode, QueueUnavailableError, StoreUnavailableError, item_error
-from shared.jobs.statuses import ItemStatus
+from shared.jobs.statuses import CancelReason, ItemStatus, JobStatus
 from shared.queue.queues import WORK_QUEUE
+from shared.turns.dispositions import Acknowledge, Keep
 
 if TYPE_CHECKING:
     from tests.support.clock import ManualClock
@@ -213,3 +213,68 @@ def test_message_waits_with_the_back_off_when_it_is_kept(workshop: Workshop) -> 
     workshop.claude.errors[1] = [item_error(ErrorCode.OVERLOADED, "busy", retry_after_seconds=30)]
     assert isinstance(workshop.consume(), Keep)
     assert workshop.consume() is None
+
+
+@pytest.mark.acceptance(26)
+def test_call_is_stopped_and_paid_when_the_job_is_cancelled_meanwhile(workshop: Workshop, clock: ManualClock) -> None:
+    job = workshop.job(3, budget_microusd=10_000, est_microusd=4_000)
+
+    def cancel(_: str) -> None:
+        workshop.ledgers.cancel(workshop.ledger(job), reason=CancelReason.USER, actor="user:test")
+        clock.advance(4)
+
+    workshop.claude.during = cancel
+    assert isinstance(workshop.advance(workshop.message(job)), Acknowledge)
+    after = workshop.ledger(job)
+    assert (after.status, after.held, after.open, after.counts.cancelled) == (JobStatus.CANCELLING, 0, 0, 3)
+    assert (after.input_tokens, after.output_tokens, after.cost_microusd) == (100, 50, 800)
+    assert after.headroom_microusd == 9_200
+    assert workshop.item(job, 1).outcome is None
+
+
+@pytest.mark.acceptance(26)
+def test_text_is_kept_and_counted_when_it_was_finished_before_anybody_looked(
+    workshop: Workshop, clock: ManualClock
+) -> None:
+    job = workshop.job(3)
+
+    def cancel(_: str) -> None:
+        workshop.ledgers.cancel(workshop.ledger(job), reason=CancelReason.USER, actor="user:test")
+        clock.advance(3.9)
+
+    workshop.claude.during = cancel
+    workshop.advance(workshop.message(job))
+    after = workshop.ledger(job)
+    assert (after.completed, after.counts.cancelled, after.held) == (1, 2, 0)
+    assert workshop.statuses(job) == [ItemStatus.COMPLETED, ItemStatus.CANCELLED, ItemStatus.CANCELLED]
+
+
+def test_message_waits_for_the_new_holder_when_the_call_was_stopped_because_of_it(
+    workshop: Workshop, clock: ManualClock
+) -> None:
+    job = workshop.job(2)
+    taken: list[object] = []
+
+    def lose(_: str) -> None:
+        if not taken:
+            clock.advance(136)
+            taken.append(workshop.processor().settler.claimer.acquire(workshop.message(job)))
+
+    workshop.claude.during = lose
+    assert workshop.advance(workshop.message(job)) == Keep(135.0, "the lease was lost to another")
+    after = workshop.ledger(job)
+    assert (after.status, after.held, after.cost_microusd) == (JobStatus.PROCESSING, 1, 0)
+
+
+def test_message_is_done_when_the_job_ended_while_the_call_was_stopped(workshop: Workshop, clock: ManualClock) -> None:
+    job = workshop.job(1)
+
+    def end(_: str) -> None:
+        clock.advance(136)
+        cancelled = workshop.ledgers.cancel(workshop.ledger(job), reason=CancelReason.USER, actor="user:test")
+        closed = workshop.ledgers.close(cancelled, lane=0, now=clock.now(), actor="sweeper")
+        workshop.ledgers.finalize(closed, now=clock.now(), actor="sweeper")
+
+    workshop.claude.during = end
+    assert workshop.advance(workshop.message(job)) == Acknowledge("the job is cancelled")
+    assert workshop.ledger(job).status is JobStatus.CANCELLED

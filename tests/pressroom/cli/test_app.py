@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = (
-    *("submit", "watch", "drive", "jobs", "show", "items", "results"),
-    *("projects", "project", "kinds", "limits", "local", "token", "demo"),
+    *("submit", "watch", "drive", "pause", "resume", "cancel", "retry", "jobs", "show", "items", "results"),
+    *("projects", "project", "kinds", "limits", "admin", "local", "token", "demo"),
 )
 
 

@@ -39,6 +39,7 @@ def test_reaches_the_end_with_failures_and_says_which(command: Command, api: Fak
     assert "job_1 partially_failed: 2 completed, 1 failed of 3 items" in ran.err
     assert "refused: 1 item, the first is item 2" in ran.err
     assert "Why: pressroom items job_1 --status failed" in ran.err
+    assert "Try them again: pressroom retry job_1" in ran.err
 
 
 def test_ends_at_once_when_the_job_has_ended(command: Command, api: FakeApi, project: str) -> None:
@@ -53,6 +54,7 @@ def test_ends_and_says_why_when_the_job_is_paused(command: Command, api: FakeApi
     ran = command(verb, "job_1")
     assert ran.code == 1
     assert "job_1 is paused (billing): 0 completed, 2 not finished." in ran.err
+    assert "Mend the account, then: pressroom resume job_1" in ran.err
     assert "Once it is resumed: pressroom watch job_1" in ran.err
 
 
@@ -120,6 +122,7 @@ def test_leaves_the_job_running_and_says_how_to_come_back_when_interrupted(
 
     assert process.returncode == 130
     assert message in shown
+    assert (b"Stop the job itself with: pressroom cancel job_1" in shown) is (b"goes on" in message)
     assert b"Traceback" not in shown
     assert job.status == "queued"
     assert not [asked for asked in api.asked if asked.path.endswith(("cancel", "pause"))]

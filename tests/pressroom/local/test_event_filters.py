@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from functions.finalizer.settings import STREAM_FILTERS
+from functions.journal.settings import STREAM_FILTERS as JOURNAL_FILTERS
 from pressroom.local.errors import FilterPatternError
 from pressroom.local.event_filters import EventFilters
 
@@ -89,3 +90,23 @@ def test_finalizer_hears_only_of_ledgers_with_nothing_open_when_the_table_change
     event: dict[str, Any], *, passes: bool
 ) -> None:
     assert EventFilters(STREAM_FILTERS).match(event) is passes
+
+
+@pytest.mark.parametrize(
+    ("event", "passes"),
+    [
+        (change(sk="JOB#1", open=3, status="intake"), True),
+        (change(sk="JOB#1", open=0, status="completed"), True),
+        (change(sk="EVENT#2026-11-22T12:00:00Z#1", type="job.created"), False),
+        (change(sk="ITEM#00001", status="completed"), False),
+        (change(sk="PROJECT"), False),
+        (
+            {"eventName": "REMOVE", "dynamodb": {"Keys": {"sk": {"S": "JOB#1"}}, "OldImage": {"sk": {"S": "JOB#1"}}}},
+            False,
+        ),
+    ],
+)
+def test_journal_hears_of_every_ledger_and_of_nothing_else_when_the_table_changes(
+    event: dict[str, Any], *, passes: bool
+) -> None:
+    assert EventFilters(JOURNAL_FILTERS).match(event) is passes

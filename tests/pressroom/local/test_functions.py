@@ -6,6 +6,7 @@ import pytest
 
 from functions.api.settings import ApiSettings
 from functions.finalizer.settings import FinalizerSettings
+from functions.journal.settings import JournalSettings
 from functions.processor.settings import ProcessorSettings
 from pressroom.local import functions
 from pressroom.local.resources import Resources
@@ -21,6 +22,7 @@ RESOURCES = Resources(
     topic_arn="arn:topic",
     user_pool_id="pool",
     user_pool_client_id="client",
+    dead_letters_arn="arn:dead",
 )
 
 
@@ -40,6 +42,7 @@ def test_each_function_reads_its_own_settings_when_the_runtime_wrote_them() -> N
     processor = read(ProcessorSettings, written["processor"])
     assert (processor.anthropic_api_key, processor.anthropic_base_url) == ("key", "http://127.0.0.1:2")
     assert read(FinalizerSettings, written["finalizer"]).topic_arn == "arn:topic"
+    assert read(JournalSettings, written["journal"]) == JournalSettings(table_name="pressroom-test")
     assert "key" not in written["api"].values()
     assert "key" not in written["finalizer"].values()
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import CLASS_OF, ErrorClass, ErrorCode
-from shared.generation.claude_errors import code_of, retry_after_seconds
+from shared.errors import CLASS_OF, ErrorClass, ErrorCode, RateLimits
+from shared.generation.claude_errors import code_of, rate_limits, retry_after_seconds
 from tests.support.clock import START
 
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=3)
@@ -106,3 +106,40 @@ def test_no_retry_after_breaks_anything(text: str) -> None:
     wait = retry_after_seconds(text, START)
 
     assert wait is None or wait >= 0
+
+
+def limits(**fields: str) -> dict[str, str]:
+    return {f"anthropic-ratelimit-{name.replace('_', '-')}": value for name, value in fields.items()}
+
+
+@pytest.mark.acceptance(16)
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({}, None),
+        (limits(requests_limit="50"), RateLimits(50)),
+        (limits(requests_limit="50", requests_remaining="3", requests_reset="2026-11-22T12:00:09Z"), RateLimits(50)),
+        (
+            limits(requests_limit="50", requests_remaining="0", requests_reset="2026-11-22T12:00:09Z"),
+            RateLimits(50, START + timedelta(seconds=9)),
+        ),
+        (
+            limits(
+                requests_remaining="0",
+                requests_reset="2026-11-22T12:00:09Z",
+                output_tokens_remaining="0",
+                output_tokens_reset="2026-11-22T12:00:40+00:00",
+                tokens_remaining="12",
+                tokens_reset="2026-11-22T12:00:59Z",
+            ),
+            RateLimits(None, START + timedelta(seconds=40)),
+        ),
+        (limits(requests_limit="many", requests_remaining="0", requests_reset="soon"), None),
+        (limits(requests_limit="0", tokens_remaining="0", tokens_reset="2026-11-22T12:00:09"), None),
+        (limits(tokens_remaining="0"), None),
+    ],
+)
+def test_headers_tell_what_is_allowed_and_when_what_is_used_up_comes_back(
+    headers: dict[str, str], said: RateLimits | None
+) -> None:
+    assert rate_limits(headers) == said

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,15 @@ import anthropic
 import pytest
 
 from pressroom.local.claude import REFUSED_KEY, OfflineClaude
-from shared.errors import AccountError, ErrorCode, ItemError, PermanentError, SettingsError, TransientError
+from shared.errors import (
+    AccountError,
+    CallCancelledError,
+    ErrorCode,
+    ItemError,
+    PermanentError,
+    SettingsError,
+    TransientError,
+)
 from shared.generation.client import (
     FORBID_PAID_CALLS,
     REAL_BASE_URL,
@@ -87,7 +96,6 @@ def test_the_items_key_reaches_claude(client: ClaudeClient, claude: OfflineClaud
         ("status=504", TransientError, ErrorCode.TIMEOUT, 504),
         ("status=529", TransientError, ErrorCode.OVERLOADED, 529),
         ("html", TransientError, ErrorCode.PROVIDER_ERROR, 200),
-        ("cut", TransientError, ErrorCode.NETWORK, 200),
     ],
 )
 def test_an_error_answer_is_mapped_once_with_all_that_is_known(  # noqa: PLR0917  the table has four columns
@@ -168,6 +176,125 @@ def test_a_call_is_good_again_after_one_that_timed_out(client: ClaudeClient) -> 
     failure(client, "Tea [[claude: trickle times=1]]", seconds=0.3)
 
     assert ask(client, "Tea").output
+
+
+@pytest.mark.acceptance(17)
+@pytest.mark.parametrize(
+    ("directive", "code"),
+    [
+        ("cut", ErrorCode.NETWORK),
+        ("interrupted", ErrorCode.OVERLOADED),
+        ("interrupted type=overloaded_error", ErrorCode.OVERLOADED),
+        ("interrupted type=rate_limit_error", ErrorCode.RATE_LIMITED),
+        ("interrupted type=api_error", ErrorCode.PROVIDER_ERROR),
+        ("interrupted type=timeout_error", ErrorCode.TIMEOUT),
+    ],
+)
+def test_an_answer_that_breaks_off_is_transient_and_paid_as_far_as_it_came(
+    client: ClaudeClient, claude: OfflineClaude, directive: str, code: ErrorCode
+) -> None:
+    error = failure(client, f"Tea [[claude: {directive}]]")
+
+    assert (type(error), error.code, error.http_status) == (TransientError, code, 200)
+    assert error.claude_request_id is not None
+    assert error.model == MODEL
+    assert error.input_tokens > 0
+    assert 0 < error.output_tokens <= 11_250
+    assert error.cost_microusd == error.input_tokens * 2 + error.output_tokens * 10
+    assert len(claude.calls) == 1
+
+
+@pytest.mark.acceptance(20)
+def test_a_call_that_runs_out_of_time_while_claude_writes_is_paid_as_far_as_it_came(client: ClaudeClient) -> None:
+    error = failure(client, "Tea [[claude: write=30]]", seconds=1.5)
+
+    assert error.code is ErrorCode.TIMEOUT
+    assert error.cost_microusd >= error.input_tokens * 2 > 0
+
+
+@pytest.mark.acceptance(26)
+@pytest.mark.parametrize("directive", ["write=30", "trickle", "hang", "delay=30"])
+def test_a_call_ends_when_nobody_wants_it_any_more_whatever_claude_does(client: ClaudeClient, directive: str) -> None:
+    started = time.monotonic()
+    threads = threading.active_count()
+    with pytest.raises(CallCancelledError) as raised:
+        client.generate(
+            prompt_for(f"Tea [[claude: {directive}]]"),
+            model=MODEL,
+            idempotency_key="job_1:1:1",
+            timeout_seconds=30,
+            cancelled=lambda: time.monotonic() > started + 1,
+        )
+
+    assert 1 <= time.monotonic() - started < 2.5
+    error = raised.value
+    assert error.cost_microusd == error.input_tokens * 2 + error.output_tokens * 10
+    assert (error.input_tokens > 0) == (directive == "write=30")
+    assert threading.active_count() <= threads + 1  # the server's own for this connection may still say goodbye
+    assert ask(client, "Tea").output
+
+
+def test_a_call_that_is_not_cancelled_is_asked_about_and_goes_on(client: ClaudeClient) -> None:
+    asked: list[float] = []
+
+    def cancelled() -> bool:
+        asked.append(time.monotonic())
+        return False
+
+    generation = client.generate(
+        prompt_for("Tea [[claude: delay=1.2]]"),
+        model=MODEL,
+        idempotency_key="job_1:1:1",
+        timeout_seconds=10,
+        cancelled=cancelled,
+    )
+
+    assert generation.output
+    assert max(after - before for before, after in itertools.pairwise(asked)) < 0.9
+
+
+def test_an_answer_that_came_unstreamed_is_as_good() -> None:
+    with OfflineClaude() as claude, client_at(claude.base_url) as client:
+        streamed = ask(client, "Tea")
+    document = {
+        "model": MODEL,
+        "stop_reason": "end_turn",
+        "content": [{"type": "text", "text": streamed.output}],
+        "usage": {"input_tokens": streamed.input_tokens, "output_tokens": streamed.output_tokens},
+    }
+    with scripted(200, json.dumps(document).encode()) as server, client_at(server.url) as client:
+        assert replace(ask(client, "Tea"), claude_request_id=None) == replace(streamed, claude_request_id=None)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", ErrorCode.NETWORK),
+        (b"event: x\n\n", ErrorCode.NETWORK),
+        (b"data: {\n\n", ErrorCode.PROVIDER_ERROR),
+        (b"event: x\ndata: [1]\n\n", ErrorCode.PROVIDER_ERROR),
+        (b"event: x\ndata: \xff\xfe\n\n", ErrorCode.NETWORK),
+        (b'event: ping\ndata: {"type": "ping"}\n\n', ErrorCode.NETWORK),
+        (b'event: message_stop\ndata: {"type": "message_stop"}\n\n', ErrorCode.PROVIDER_ERROR),
+    ],
+)
+def test_a_stream_that_is_none_is_a_transient_error(body: bytes, code: ErrorCode) -> None:
+    with scripted(200, body, {"content-type": "text/event-stream"}) as server, client_at(server.url) as client:
+        error = failure(client, "Tea")
+
+    assert (type(error), error.code, error.http_status, error.cost_microusd) == (TransientError, code, 200, 0)
+
+
+@pytest.mark.acceptance(16)
+def test_a_refused_call_carries_what_claude_said_about_our_rate() -> None:
+    with OfflineClaude(rate=0.5) as claude, client_at(claude.base_url) as client:
+        ask(client)
+        error = failure(client, "Tea", key="job_1:1:2")
+
+    assert (error.code, error.http_status, error.retry_after_seconds) == (ErrorCode.RATE_LIMITED, 429, 2.0)
+    assert error.rate_limits is not None
+    assert error.rate_limits.requests_a_minute == 30
+    assert error.rate_limits.resets_at is not None
 
 
 @pytest.mark.acceptance(16)
@@ -294,7 +421,7 @@ def test_an_error_of_the_sdk_that_nobody_foresaw_has_a_code(
     def break_down(*_: object, **__: object) -> None:
         raise anthropic.AnthropicError("something new")
 
-    monkeypatch.setattr(client, "_send", break_down)
+    monkeypatch.setattr(client, "send", break_down)
     error = failure(client, "Tea")
 
     assert (error.code, error.message) == (ErrorCode.PROVIDER_ERROR, "AnthropicError: something new")
@@ -336,7 +463,8 @@ def test_a_request_asks_for_the_schema_and_for_no_thinking(model: str, thinking:
     assert body["metadata"] == {"user_id": "job_1:1:1"}
     assert request.headers["x-pressroom-item"] == "job_1:1:1"
     assert request.headers["authorization"] == "Bearer key"
-    assert not {"temperature", "top_p", "top_k", "stream"} & body.keys()
+    assert body["stream"] is True
+    assert not {"temperature", "top_p", "top_k"} & body.keys()
 
 
 def test_threads_share_a_client_and_each_keeps_its_own_time_limit(client: ClaudeClient) -> None:

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from shared.generation.transport import DeadlineTransport, _proxy_for
+from shared.generation.transport import AbandonedError, DeadlineTransport, _proxy_for
 from tests.shared.generation.scripted import scripted
 from tests.support.clock import START
 
@@ -115,6 +115,46 @@ def test_the_limit_holds_over_tls(tls: ssl.SSLContext) -> None:
 
     assert 0.4 < time.monotonic() - started < 2
     assert server.requests
+
+
+@pytest.mark.acceptance(26)
+@pytest.mark.parametrize("seconds_a_byte", [0.02, 0.8])
+def test_a_cancelled_call_ends_over_tls_between_bytes_too(tls: ssl.SSLContext, seconds_a_byte: float) -> None:
+    started = time.monotonic()
+    with scripted(200, SLOW, seconds_a_byte=seconds_a_byte, tls=tls) as server:
+        transport = DeadlineTransport(httpx2.URL(server.url))
+        with (
+            httpx2.Client(transport=transport, timeout=20) as client,
+            transport.within(20, lambda: time.monotonic() > started + 1),
+            pytest.raises(AbandonedError),
+        ):
+            client.post(server.url, content=b"{}")
+
+    assert 1 <= time.monotonic() - started < 2.5
+
+
+def test_an_answer_whose_bytes_come_slower_than_the_slices_arrives_over_tls(tls: ssl.SSLContext) -> None:
+    with scripted(200, b"ok", seconds_a_byte=0.7, tls=tls) as server:
+        assert send(server.url, seconds=10).content == b"ok"
+
+
+def test_a_cancellation_ends_with_its_block() -> None:
+    with scripted(200, b"done") as server:
+        transport = DeadlineTransport(httpx2.URL(server.url))
+        with httpx2.Client(transport=transport, timeout=5) as client:
+            with transport.within(5, lambda: True), pytest.raises(AbandonedError):
+                client.post(server.url, content=b"")
+            assert client.post(server.url, content=b"").content == b"done"
+
+
+def test_a_clients_own_timeout_holds_though_reads_are_sliced() -> None:
+    with scripted(200, SLOW, seconds_a_byte=3) as server:
+        transport = DeadlineTransport(httpx2.URL(server.url))
+        started = time.monotonic()
+        with httpx2.Client(transport=transport, timeout=0.8) as client, pytest.raises(httpx2.ReadTimeout):
+            client.post(server.url, content=b"")
+
+    assert 0.7 < time.monotonic() - started < 2
 
 
 def test_an_answer_over_tls_arrives(tls: ssl.SSLContext) -> None:

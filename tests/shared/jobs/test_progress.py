@@ -75,3 +75,11 @@ def test_progress_reaches_a_hundred_when_items_failed() -> None:
     ledger = make_ledger(Lane(2, 2), status=JobStatus.FAILED, errors={ErrorCode.REFUSED: 2})
 
     assert progress_of(ledger.counts).percent == 100
+
+
+def test_pace_begins_with_the_generation_when_a_job_was_retried() -> None:
+    ledger = make_ledger(
+        Lane(2, 5), started_at=at(-86_400), retried_at=at(-40), last_activity_at=NOW, status=JobStatus.PROCESSING
+    )
+
+    assert estimated_completion_at(ledger, NOW) == at(3 * 20)

@@ -78,6 +78,7 @@ def test_retry_opens_a_generation_when_items_failed(status: JobStatus) -> None:
         firsts={},
         deadline_at=None,
         usage_period="",
+        now=ledger.created_at,
         check_at=ledger.created_at,
         actor="t",
     )

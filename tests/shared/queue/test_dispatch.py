@@ -14,7 +14,7 @@ from shared.jobs import transitions
 from shared.jobs.lanes import first_generation_lanes
 from shared.jobs.ledger import Lane, Ledger
 from shared.jobs.statuses import Drive, JobStatus
-from shared.queue.dispatch import MAX_AHEAD, WorkQueue, end_of_round, message_for, slots_ahead
+from shared.queue.dispatch import HEAD, MAX_AHEAD, WorkQueue, end_of_round, message_for, messages_ahead, slots_ahead
 from tests.support.ledgers import JOB_ID, PROJECT_ID, make_ledger
 
 if TYPE_CHECKING:
@@ -289,3 +289,44 @@ def test_lanes_are_strictly_sequential_and_side_by_side_on_a_real_queue(work_que
     assert taken[2] is None
     counted = work_queue.client.get_queue_attributes(QueueUrl=work_queue.url, AttributeNames=["All"])["Attributes"]
     assert int(counted["ApproximateNumberOfMessages"]) + int(counted["ApproximateNumberOfMessagesNotVisible"]) == 6
+
+
+@pytest.mark.parametrize(("items", "settled"), [(10, 0), (1_000, 0), (1_000, 940)])
+def test_a_head_is_one_batch_and_one_move_of_the_cursor_at_any_size(
+    queue: WorkQueue, fake: FakeQueue, items: int, settled: int
+) -> None:
+    lanes = tuple(lane.evolve(next=settled // 4) for lane in first_generation_lanes(items, 4))
+    job = Job(make_ledger(*lanes, status=JobStatus.PROCESSING))
+
+    ledger = queue.dispatch(job.ledger, timeout_seconds=120, move_cursor=job.move, most=HEAD)
+
+    assert fake.calls == [10]
+    assert fake.lanes == {0: 3, 1: 3, 2: 2, 3: 2}
+    assert job.cursors == [ledger.cursor] == [settled + 10]
+    assert [messages_ahead(ledger, lane) for lane in range(4)] == [3, 3, 2, 2]
+
+
+def test_a_head_and_what_follows_are_the_whole_round(queue: WorkQueue, fake: FakeQueue) -> None:
+    job = Job(make_ledger(Lane(2, 9), Lane(0, 1), Lane(3, 9), status=JobStatus.PROCESSING))
+
+    while job.ledger.cursor < end_of_round(job.ledger):
+        queue.dispatch(job.ledger, timeout_seconds=120, move_cursor=job.move, most=3)
+
+    assert fake.lanes == {0: 7, 1: 1, 2: 6}
+    assert max(fake.calls) == 3
+    assert len(fake.sent) == sum(fake.calls)
+
+
+def test_nothing_is_sent_when_nothing_is_left(queue: WorkQueue, fake: FakeQueue) -> None:
+    job = Job(make_ledger(Lane(4, 4), status=JobStatus.PROCESSING))
+
+    queue.dispatch(job.ledger, timeout_seconds=120, move_cursor=job.move, most=HEAD)
+
+    assert (fake.calls, job.cursors) == ([], [])
+
+
+@pytest.mark.parametrize(("cursor", "ahead"), [(0, [0, 0]), (1, [0, 0]), (4, [1, 0]), (5, [2, 0]), (99, [4, 1])])
+def test_messages_ahead_are_those_of_items_that_are_left(cursor: int, ahead: list[int]) -> None:
+    ledger = make_ledger(Lane(1, 5), Lane(2, 3), cursor=cursor)
+
+    assert [messages_ahead(ledger, lane) for lane in (0, 1)] == ahead

@@ -20,7 +20,7 @@ def test_times_fit_into_each_other_for_the_longest_item() -> None:
     lease = MAX_ITEM_TIMEOUT_SECONDS + LEASE_MARGIN_SECONDS
 
     assert lease < FUNCTION_TIMEOUT_SECONDS <= LAMBDA_MOST_SECONDS
-    assert FUNCTION_TIMEOUT_SECONDS < WORK_QUEUE.visibility_seconds
+    assert WORK_QUEUE.visibility_seconds > FUNCTION_TIMEOUT_SECONDS
     assert lease + NOTICE_DEATH_SECONDS < WORK_QUEUE.visibility_seconds
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.config import Config
 from moto import mock_aws
 
 from shared.jobs.ids import new_token
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from shared.jobs.ledger import Ledger
     from shared.store.attributes import Row
-    from shared.store.expressions import Change, Check, Insert
+    from shared.store.expressions import Change, Check, Delete, Insert
     from shared.store.keys import Key
     from tests.support.emulator import Emulator
 
@@ -39,7 +38,9 @@ class FreshTokens(DynamoTable):
 
     salt: list[str] = field(default_factory=list)
 
-    def transact(self, what: str, members: Sequence[Change | Check | Insert], *, token: str | None = None) -> None:
+    def transact(
+        self, what: str, members: Sequence[Change | Check | Delete | Insert], *, token: str | None = None
+    ) -> None:
         salted = None if token is None or not self.salt else f"{token[:19]}{self.salt[0]}"
         super().transact(what, members, token=salted or token)
 
@@ -73,25 +74,36 @@ class Shelf:
             self.table.client.delete_item(TableName=self.table.name, Key=attributes(row))
 
 
+@pytest.fixture(scope="session")
+def moto_client(aws: None) -> DynamoDBClient:  # noqa: ARG001  the environment comes first
+    """A client that moto answers whenever it is on, whatever endpoint the environment names."""
+    endpoint = f"https://dynamodb.{REGION}.amazonaws.com"
+    client: DynamoDBClient = boto3.client("dynamodb", region_name=REGION, endpoint_url=endpoint)
+    return client
+
+
+@pytest.fixture(scope="session")
+def emulator_client(emulator: Emulator) -> Iterator[DynamoDBClient]:
+    """A client of the emulator."""
+    client = emulator.client("dynamodb")
+    yield client
+    client.close()
+
+
 @pytest.fixture(scope="module", params=["moto", pytest.param("emulator", marks=pytest.mark.emulator)])
-def backend(request: pytest.FixtureRequest, aws: None) -> Iterator[FreshTokens]:  # noqa: ARG001  the environment first
-    """A table on each of the emulators in turn, shared by a module's tests."""
-    if request.param == "moto":
-        with mock_aws():
-            client = boto3.client(
-                "dynamodb", region_name=REGION, config=Config(ignore_configured_endpoint_urls=True)
-            )
-            # Without its stream: moto copies the table with every record that was ever streamed at each transaction.
-            definition = create_table_request("pressroom")
-            del definition["StreamSpecification"]
-            client.create_table(**definition)
-            yield _table(client, "pressroom")
+def backend(request: pytest.FixtureRequest) -> Iterator[FreshTokens]:
+    """A table on each of the emulators in turn. Random order makes many of them, so the clients are the session's."""
+    client: DynamoDBClient = request.getfixturevalue(f"{request.param}_client")
+    if request.param == "emulator":
+        with fresh_table(client) as handle:
+            yield _table(client, handle.name)
         return
-    emulator: Emulator = request.getfixturevalue("emulator")
-    real = emulator.client("dynamodb")
-    with fresh_table(real) as handle:
-        yield _table(real, handle.name)
-    real.close()
+    with mock_aws():
+        # Without its stream: moto copies the table with every record that was ever streamed at each transaction.
+        definition = create_table_request("pressroom")
+        del definition["StreamSpecification"]
+        client.create_table(**definition)
+        yield _table(client, "pressroom")
 
 
 def _table(client: DynamoDBClient, name: str) -> FreshTokens:

@@ -83,7 +83,9 @@ def over(*script: Exception | dict[str, Any], clock: ManualClock | None = None) 
 
 
 def name_of(error: Exception) -> str:
-    return f"{type(error).__name__} {error.response['Error']['Code']}" if isinstance(error, ClientError) else repr(error)
+    return (
+        f"{type(error).__name__} {error.response['Error']['Code']}" if isinstance(error, ClientError) else repr(error)
+    )
 
 
 @pytest.mark.parametrize("error", PASSING, ids=name_of)
@@ -202,7 +204,10 @@ def test_get_many_asks_again_for_what_was_left_unread() -> None:
     keys = [{"pk": "P", "sk": str(number)} for number in range(3)]
     rows = [{**key, "n": number} for number, key in enumerate(keys)]
     table, client = over(
-        {"Responses": {"t": [attributes(rows[2])]}, "UnprocessedKeys": {"t": {"Keys": list(map(attributes, keys[:2]))}}},
+        {
+            "Responses": {"t": [attributes(rows[2])]},
+            "UnprocessedKeys": {"t": {"Keys": list(map(attributes, keys[:2]))}},
+        },
         {"Responses": {"t": [attributes(rows[0])]}, "UnprocessedKeys": {}},
     )
 
@@ -272,14 +277,16 @@ def test_query_asks_for_no_page_that_nobody_reads() -> None:
 
 
 def test_transaction_writes_all_or_nothing(shelf: Shelf) -> None:
-    members = [
+    members: list[Change | Check | Insert] = [
         Insert({"pk": "tx", "sk": "1", "n": 1}),
         Change({"pk": "tx", "sk": "2"}, sets=("n = :n",), values={"n": 2}),
         Check({"pk": "tx", "sk": "3"}, "attribute_not_exists(pk)"),
     ]
     shelf.table.transact("all", members)
     with pytest.raises(RefusedError):
-        shelf.table.transact("nothing", [Change({"pk": "tx", "sk": "2"}, sets=("n = :n",), values={"n": 9}), members[0]])
+        shelf.table.transact(
+            "nothing", [Change({"pk": "tx", "sk": "2"}, sets=("n = :n",), values={"n": 9}), members[0]]
+        )
     with pytest.raises(RefusedError) as refused:
         shelf.table.transact(
             "nothing",

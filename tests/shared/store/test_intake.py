@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.store.attributes import Row
-    from shared.store.expressions import Change, Check, Insert
+    from shared.store.expressions import Change, Check, Delete, Insert
     from tests.shared.store.conftest import Shelf
 
 # moto takes seconds for a transaction of a hundred rows; that its expressions are legal, test_intake_legality shows.
@@ -53,7 +53,9 @@ class DyingTable(DynamoTable):
         if len(self.written) == self.after:
             raise CrashedError
 
-    def transact(self, what: str, members: Sequence[Change | Check | Insert], *, token: str | None = None) -> None:
+    def transact(
+        self, what: str, members: Sequence[Change | Check | Delete | Insert], *, token: str | None = None
+    ) -> None:
         self._count(what)
         super().transact(what, members, token=token)
         self._done()
@@ -81,9 +83,7 @@ def new_job(project_id: str, items: int, *, key: str | None = None, lanes: int =
 
 
 def dying(shelf: Shelf, *, before: int | None = None, after: int | None = None) -> IntakeStore:
-    return IntakeStore(
-        DyingTable(shelf.table.client, shelf.table.name, shelf.table.clock, before=before, after=after)
-    )
+    return IntakeStore(DyingTable(shelf.table.client, shelf.table.name, shelf.table.clock, before=before, after=after))
 
 
 def positions(shelf: Shelf, job_id: str) -> list[int]:

@@ -90,3 +90,26 @@ def test_numbers_stay_whole_and_bytes_stay_bytes_on_the_way_through() -> None:
     row = {"n": 10**20, "negative": -5, "b": b"\x00\xff", "list": [1, "a", None, True], "map": {"x": {"y": 0}}}
 
     assert from_attributes(attributes(row)) == row
+
+
+@pytest.mark.parametrize("page", [1, 500])
+def test_failures_are_told_by_position_and_code_page_by_page(shelf: Shelf, job_id: str, page: int) -> None:
+    shelf.table.update("outcome", outcome_change(job_id, make_outcome(11, code=ErrorCode.TIMEOUT)))
+
+    assert list(ItemStore(shelf.table).failures(job_id, page=page)) == [(3, ErrorCode.REFUSED), (11, ErrorCode.TIMEOUT)]
+
+
+def test_a_path_into_a_map_brings_nothing_else_of_it(shelf: Shelf, job_id: str) -> None:
+    rows = shelf.table.query(
+        job_partition(job_id), prefix="ITEM#", projection=("sk", "error.code"), where=("status", "failed")
+    )
+
+    assert list(rows) == [{"sk": "ITEM#00003", "error": {"code": "refused"}}]
+
+
+def test_mark_of_a_generation_is_found_on_whichever_lane_has_work(shelf: Shelf, job_id: str) -> None:
+    store, ledger = ItemStore(shelf.table), make_ledger(job_id=job_id)
+    shelf.put({**work_key(job_id, 2, 1), "positions": [3], "mark": "mine"})
+    shelf.put({**work_key(job_id, 3, 0), "positions": [3]})
+
+    assert [store.work_mark(ledger, generation) for generation in (2, 3, 4)] == ["mine", None, None]

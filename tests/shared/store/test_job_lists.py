@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.jobs.ids import JOB, PROJECT, new_id
-from shared.jobs.ledger import Ledger
 from shared.jobs.statuses import JobStatus
 from shared.store.job_lists import JobLists
 from shared.store.ledger_rows import ledger_row
@@ -13,6 +12,7 @@ from shared.store.ledgers import LedgerStore
 from tests.support.ledgers import NOW, at, make_ledger
 
 if TYPE_CHECKING:
+    from shared.jobs.ledger import Ledger
     from tests.shared.store.conftest import Shelf
 
 STATUSES = [

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.jobs.ids import JOB, new_id, new_token
-from shared.jobs.ledger import Ledger
 from shared.jobs.statuses import JobStatus, OnError
 from shared.store.dynamodb import RefusedError, TokenReusedError
 from shared.store.item_rows import NewItem, item_from_row, new_item_row
@@ -19,6 +18,7 @@ from tests.support.ledgers import NOW, at, make_lane, make_lease, make_ledger, m
 
 if TYPE_CHECKING:
     from shared.jobs.items import Outcome
+    from shared.jobs.ledger import Ledger
     from tests.shared.store.conftest import Shelf
 
 pytestmark = [  # moto ignores transaction tokens
@@ -103,11 +103,14 @@ def test_settle_of_another_lane_is_refused_when_only_this_one_is_mine(shelf: She
 def test_nobody_is_replaced_when_the_caller_saw_nobody(shelf: Shelf, held: Ledger, what: str) -> None:
     seen = held.with_lane(0, make_lane())
 
+    step = (
+        steps.close(seen, lane=0, now=at(600))
+        if what == "close"
+        else steps.take_over(seen, lane=0, lease=make_lease("x"), now=at(600))
+    )
+
     with pytest.raises(RefusedError):
-        if what == "close":
-            shelf.ledgers.close(seen, lane=0, now=at(600), actor="t")
-        else:
-            shelf.ledgers.take_over(seen, lane=0, lease=make_lease("x"), max_attempts=3, now=at(600), actor="t")
+        step.stored(shelf.ledgers)
 
     assert read(shelf, held) == held
 

@@ -58,6 +58,9 @@ def test_a_text_is_understood_or_refused_in_words(text: str) -> None:
         ("[[Claude:refusal]]", Directive(Fault.REFUSAL)),
         ("[[claude: disconnect times=1]]", Directive(Fault.DISCONNECT, times=1)),
         ("[[claude: hang delay=1.5]]", Directive(Fault.HANG, delay_seconds=1.5)),
+        ("[[claude: write=20]]", Directive(write_seconds=20)),
+        ("[[claude: interrupted]]", Directive(Fault.INTERRUPTED)),
+        ("[[claude: interrupted type=api_error]]", Directive(Fault.INTERRUPTED, error_type="api_error")),
     ],
 )
 def test_a_directive_is_read(text: str, directive: Directive) -> None:
@@ -76,6 +79,8 @@ def test_a_directive_is_read(text: str, directive: Directive) -> None:
         ("status=", "needs a value"),
         ("refusal=1", "takes no value"),
         ("hang retry_after=2", "go with status only"),
+        ("interrupted code=x", "go with status only"),
+        ("write=long", "write=long is no number"),
         ("status=200", "from 400 to 599"),
         ("status=4e2", "from 400 to 599"),
         ("status=²²²", "from 400 to 599"),
@@ -123,3 +128,9 @@ def test_a_call_meets_one_fault_at_most_and_none_after_all_are_used_up(
     endless = any(d.fault is not None and d.times is None for d in directives)
     if not endless:
         assert (planned.fault is not None) == (number <= sum(bounded))
+
+
+def test_slow_writing_adds_up_and_passes_as_delays_do() -> None:
+    directives = parse("[[claude: write=2]] [[claude: write=3 times=1]] [[claude: interrupted write=4 times=2]]")
+
+    assert [plan(directives, number).write_seconds for number in (1, 2, 3)] == [9, 6, 2]

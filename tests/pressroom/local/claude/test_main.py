@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import signal
 import subprocess
 import sys
@@ -75,3 +76,25 @@ def test_a_port_that_is_taken_is_said_in_a_line() -> None:
             assert started.wait(SECONDS) == 1
             assert started.stderr is not None
             assert started.stderr.read().startswith(f"cannot listen on port {port}: ")
+
+
+def test_a_rate_that_is_none_is_said() -> None:
+    for rate in ("0", "-1", "inf", "fast"):
+        with process("--rate", rate) as (started, _):
+            assert started.wait(SECONDS) == 2
+            assert started.stderr is not None
+            assert "--rate" in started.stderr.read()
+
+
+def test_it_limits_the_rate_when_told_to() -> None:
+    with process("--latency", "0", "--rate", "0.001") as (_, line):
+        assert [asked(line) for _ in range(2)] == [200, 429]
+
+
+def asked(line: str) -> int:
+    connection = http.client.HTTPConnection(line.removeprefix("listening on http://"), timeout=5)
+    body = json.dumps({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]})
+    connection.request("POST", "/v1/messages", body, {"x-api-key": "k"})
+    status = connection.getresponse().status
+    connection.close()
+    return status

@@ -4,6 +4,7 @@ import http.client
 import json
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anthropic
@@ -12,6 +13,7 @@ import pytest
 from pressroom.local.claude import CALLS_PATH, HEALTH_PATH, REFUSED_KEY, OfflineClaude
 from pressroom.local.claude.server import MAX_BODY_BYTES, MESSAGES_PATH
 from tests.support.clock import ManualClock
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -268,3 +270,91 @@ def test_the_sdk_reads_a_streamed_answer(claude: OfflineClaude) -> None:
     assert streamed.content[0].model_dump()["text"] == whole.content[0].model_dump()["text"] == "".join(pieces)
     assert streamed.usage.output_tokens == whole.usage.output_tokens
     assert streamed.stop_reason == "end_turn"
+
+
+@contextmanager
+def streamed(claude: OfflineClaude, text: str, *, stream: bool = True) -> Iterator[http.client.HTTPResponse]:
+    """An answer whose body is still to come; whoever leaves the block leaves it."""
+    body = {"model": "m", "max_tokens": 5_000, "stream": stream, "messages": [{"role": "user", "content": text}]}
+    connection = http.client.HTTPConnection(address(claude), timeout=5)
+    connection.request("POST", MESSAGES_PATH, json.dumps(body | {"metadata": {"user_id": "k1"}}), {"x-api-key": "k"})
+    answer = connection.getresponse()
+    yield answer
+    answer.close()
+    connection.close()
+
+
+def test_a_streamed_answer_takes_the_time_that_was_asked_for(claude: OfflineClaude) -> None:
+    started = time.monotonic()
+    with streamed(claude, "Tea [[claude: write=0.8]]") as answer:
+        first = answer.readline()
+        begun = time.monotonic() - started
+        rest = answer.read()
+
+    assert first == b"event: message_start\n"
+    assert begun < 0.6 < time.monotonic() - started
+    assert rest.endswith(b"\n\n")
+    assert claude.left == ()
+
+
+def test_a_client_that_leaves_a_stream_is_noted(claude: OfflineClaude) -> None:
+    with streamed(claude, "Tea [[claude: write=60]]") as answer:
+        answer.readline()
+
+    eventually(lambda: claude.left == ("k1",))
+
+
+@pytest.mark.parametrize(
+    ("directive", "last"),
+    [("interrupted", b"overloaded_error"), ("interrupted type=api_error", b"api_error"), ("empty", b"message_stop")],
+)
+def test_a_stream_ends_as_it_was_asked_to(claude: OfflineClaude, directive: str, last: bytes) -> None:
+    with streamed(claude, f"Tea [[claude: {directive}]]") as answer:
+        body = answer.read()
+
+    assert last in body.rpartition(b"event: ")[2]
+    assert (b"message_stop" in body) == (directive == "empty")
+
+
+@pytest.mark.parametrize(("stream", "begin"), [(True, b"event: message_start"), (False, b'{"id": "msg_')])
+def test_a_cut_answer_breaks_off(claude: OfflineClaude, stream: bool, begin: bytes) -> None:
+    with streamed(claude, "Tea [[claude: cut]]", stream=stream) as answer:
+        try:
+            body = answer.read()
+        except http.client.IncompleteRead as error:
+            body = error.partial
+
+    assert body.startswith(begin)
+    assert not body.endswith((b"}", b"message_stop"))
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_trickling_answer_comes_a_byte_at_a_time(claude: OfflineClaude, stream: bool) -> None:
+    started = time.monotonic()
+    with streamed(claude, "Tea [[claude: trickle]]", stream=stream) as answer:
+        answer.read(6)
+
+    assert 0.4 < time.monotonic() - started < 3
+
+
+def test_an_unstreamed_answer_that_nobody_asked_to_break_is_whole(claude: OfflineClaude) -> None:
+    with streamed(claude, "Tea", stream=False) as answer:
+        assert json.loads(answer.read())["stop_reason"] == "end_turn"
+
+
+def test_more_calls_than_the_rate_are_refused_with_what_claude_says_then() -> None:
+    with OfflineClaude(rate=2, clock=ManualClock()) as limited:
+        answers = [call(limited, "POST", MESSAGES_PATH, SMALL, **{"x-api-key": "k"}) for _ in range(3)]
+
+    assert [status for status, _, _ in answers] == [200, 200, 429]
+    _, document, headers = answers[-1]
+    assert document["error"]["type"] == "rate_limit_error"
+    assert headers["retry-after"] == "1"
+    assert headers["anthropic-ratelimit-requests-limit"] == "120"
+    assert headers["anthropic-ratelimit-requests-remaining"] == "0"
+    assert "retry-after" not in answers[0][2]
+    assert answers[0][2]["anthropic-ratelimit-requests-remaining"] == "1"
+    assert [one.status for one in limited.calls] == [200, 200, 429]
+
+
+SMALL = json.dumps({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}).encode()

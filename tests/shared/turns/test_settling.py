@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from functions.processor.claiming import Claimer, Held
-from functions.processor.dispositions import Acknowledge, Keep
 from shared.errors import ErrorClass, ErrorCode, item_error
 from shared.generation.answers import Generation
 from shared.jobs.items import Failure
 from shared.jobs.statuses import CancelReason, ItemStatus, JobStatus, OnError, PauseReason
 from shared.store.dynamodb import RefusedError, TokenReusedError
+from shared.turns.claiming import Claimer, Held
+from shared.turns.dispositions import Acknowledge, Keep
 
 if TYPE_CHECKING:
-    from functions.processor.settling import Settler, Turn
     from shared.errors import ItemError
     from shared.jobs.ledger import Ledger
+    from shared.turns.settling import Settler, Turn
     from tests.support.clock import ManualClock
     from tests.support.workshop import Workshop
 
@@ -282,6 +282,7 @@ def test_earlier_generations_stay_in_the_history_when_an_item_is_retried(
         firsts={},
         deadline_at=None,
         usage_period="2026-11",
+        now=clock.now(),
         check_at=clock.now(),
         actor="user:test",
     )

@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from functions.processor.claiming import ACTOR, Claimer, Held, why_void
-from functions.processor.dispositions import Acknowledge, Disposition, Keep, keep_until
-from shared.errors import ErrorCode, TransitionRefusedError, item_error
+from shared.errors import CorruptRowError, ErrorCode, TransitionRefusedError, item_error
 from shared.jobs.items import Failure, Outcome, PastAttempt
+from shared.jobs.lanes import position_of
 from shared.jobs.ledger import Attempt
 from shared.jobs.retries import PauseJob, PutBack, decide
 from shared.jobs.statuses import ItemStatus, JobStatus, OnError
 from shared.store.dynamodb import RefusedError
 from shared.store.ledgers import refused_ledger
+from shared.turns.claiming import Claimer, Held, why_void
+from shared.turns.dispositions import Acknowledge, Disposition, Keep, keep_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,14 +23,15 @@ if TYPE_CHECKING:
 
     from shared.clock import Clock
     from shared.contracts.messages import LaneMessage
-    from shared.errors import ItemError
+    from shared.errors import CallCancelledError, ItemError
     from shared.generation.answers import Generation
     from shared.jobs.ledger import Ledger
     from shared.jobs.spec import JobSpec
     from shared.jobs.statuses import PauseReason
     from shared.store.item_rows import ItemRow
+    from shared.store.items import ItemStore
 
-__all__ = ["Settler", "Turn"]
+__all__ = ["Settler", "Turn", "turn_of"]
 
 _ACCOUNT_WAIT_SECONDS: Final = 1.0
 """An account is mended by a person, who then resumes: no back-off is needed, only that nobody spins."""
@@ -49,6 +51,23 @@ class Turn:
     def generation(self) -> int:
         """The generation that the claim was made in."""
         return self.held.ledger.generation
+
+
+def turn_of(items: ItemStore, message: LaneMessage, held: Held, trace_id: str) -> Turn:
+    """Read what the claim made ours. The position comes from the claim's own answer.
+
+    Raises:
+        CorruptRowError: the job lacks its spec or the item.
+    """
+    ledger, index = held.ledger, held.lane.next
+    if ledger.generation == 1:
+        position = position_of(held.lane_number, len(ledger.lanes), index)
+    else:
+        position = items.lane_positions(message.job, ledger.generation, held.lane_number)[index]
+    item, spec = items.read_with_spec(message.job, position)
+    if item is None or spec is None:
+        raise CorruptRowError(f"the job {message.job} lacks its spec or its item {position}")
+    return Turn(message=message, held=held, spec=spec, item=item, trace_id=trace_id)
 
 
 @dataclass(frozen=True)
@@ -89,14 +108,33 @@ class Settler:
             case _:
                 return self._failed(turn, error)
 
+    def stopped(self, turn: Turn, error: CallCancelledError) -> Disposition:
+        """The call was stopped: the job is being cancelled, or the lane is no longer ours."""
+        return self._release(turn, error, None)
+
     def used_up(self, turn: Turn) -> Disposition:
         """The lane was taken over from the last attempt: Claude is not asked again."""
         error = item_error(
             ErrorCode.LEASE_EXPIRED,
             f"all {turn.spec.options.max_attempts} attempts were lost or failed; the last worker did not report back",
         )
-        now = self.clock.now()
-        outcome = self._outcome(turn, ItemStatus.FAILED, now, None)
+        return self._failed_without_call(turn, error)
+
+    def dead_lettered(self, turn: Turn, *, redrives: int) -> Disposition:
+        """The lane's message died again and again, and Claude is not asked any more."""
+        error = item_error(
+            ErrorCode.DEAD_LETTERED,
+            f"the item's message was received too often without an answer, and was sent again {redrives} times",
+        )
+        return self._failed_without_call(turn, error)
+
+    def given_back(self, turn: Turn, reason: str) -> Disposition:
+        """Put the item back as it was: there was no reason to hold it."""
+        error = item_error(ErrorCode.INTERNAL_ERROR, reason)
+        return self._put_back_unharmed(turn, error, self.clock.now())
+
+    def _failed_without_call(self, turn: Turn, error: ItemError) -> Disposition:
+        outcome = self._outcome(turn, ItemStatus.FAILED, self.clock.now(), None)
         return self._settle(turn, replace(outcome, error=Failure.of(error, trace_id=turn.trace_id)))
 
     def _failed(self, turn: Turn, error: ItemError) -> Disposition:
@@ -161,7 +199,7 @@ class Settler:
                 now=outcome.completed_at,
                 on_error=turn.spec.options.on_error,
                 min_interval_seconds=turn.spec.options.min_interval_seconds,
-                actor=ACTOR,
+                actor=self.claimer.actor,
             )
         except TransitionRefusedError as refused:
             # Either an earlier try of this very settle went through and its answer was lost, or the lease was lost.
@@ -188,7 +226,7 @@ class Settler:
                 input_tokens=error.input_tokens,
                 output_tokens=error.output_tokens,
                 cost_microusd=error.cost_microusd,
-                actor=ACTOR,
+                actor=self.claimer.actor,
             )
         except TransitionRefusedError as refused:
             return self._release(turn, error, refused)
@@ -203,7 +241,7 @@ class Settler:
                 token=turn.held.lease.token,
                 not_before=not_before,
                 reason=reason,
-                actor=ACTOR,
+                actor=self.claimer.actor,
             )
         except RefusedError:
             return self._put_back_unharmed(turn, error, not_before)
@@ -219,13 +257,15 @@ class Settler:
                 not_before=not_before,
                 attempt=None,
                 position=turn.item.position,
-                actor=ACTOR,
+                actor=self.claimer.actor,
             )
         except TransitionRefusedError as refused:
             return self._release(turn, error, refused)
         return keep_until(not_before, self.clock.now(), f"put back unharmed after {error.code}")
 
-    def _release(self, turn: Turn, error: ItemError, refused: TransitionRefusedError) -> Disposition:
+    def _release(
+        self, turn: Turn, error: ItemError | CallCancelledError, refused: TransitionRefusedError | None
+    ) -> Disposition:
         """Leave the lane if the job is being cancelled and the lane is still ours."""
         try:
             self.claimer.ledgers.release(
@@ -235,10 +275,10 @@ class Settler:
                 input_tokens=error.input_tokens,
                 output_tokens=error.output_tokens,
                 cost_microusd=error.cost_microusd,
-                actor=ACTOR,
+                actor=self.claimer.actor,
             )
-        except RefusedError:
-            return self._lost_lease(turn, refused)
+        except RefusedError as not_released:
+            return self._lost_lease(turn, refused or not_released)
         return Acknowledge("the job is being cancelled: the lane is free")
 
     def _lost_lease(self, turn: Turn, refused: TransitionRefusedError) -> Disposition:

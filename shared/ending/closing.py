@@ -1,43 +1,39 @@
-"""Closing a generation: the final status, then at least one notification, then the record of it."""
+"""Closing a generation: the final status, then at least one notification, then the record of it.
+
+The finalizer does it when the stream tells of a ledger with nothing open; the sweeper, when that went wrong.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING
 
 from shared.contracts.notifications import notification, notification_attributes
 from shared.store.dynamodb import RefusedError
 from shared.store.ledgers import LedgerStore, refused_ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from shared.clock import Clock
+    from shared.ending.topic import Topic
     from shared.jobs.ledger import Ledger
     from shared.store.items import ItemStore
 
-__all__ = ["ACTOR", "Finalizer", "Topic"]
-
-ACTOR: Final = "finalizer"
-
-
-class Topic(Protocol):
-    """Where notifications go."""
-
-    def publish(self, body: str, attributes: Mapping[str, str]) -> None:
-        """Publish ``body``; ``attributes`` are for filter policies."""
-        ...
+__all__ = ["Closer"]
 
 
 @dataclass(frozen=True)
-class Finalizer:
-    """Closes jobs. Every step may be repeated: a replay finds what was done and does the rest."""
+class Closer:
+    """Closes jobs. Every step may be repeated: a replay finds what was done and does the rest.
+
+    ``actor`` is whom the ledger names as the writer.
+    """
 
     ledgers: LedgerStore
     items: ItemStore
     topic: Topic
     clock: Clock
+    actor: str
 
     def close(self, image: Ledger) -> str:
         """End the generation that ``image`` shows with nothing open, and notify. What was done, for the log.
@@ -45,7 +41,7 @@ class Finalizer:
         ``image`` may be old: a later generation may run, or the work be done already. Conditions tell.
         """
         try:
-            ledger = self.ledgers.finalize(image, now=self.clock.now(), actor=ACTOR)
+            ledger = self.ledgers.finalize(image, now=self.clock.now(), actor=self.actor)
         except RefusedError as refused:
             now = refused_ledger(refused)
             if now is None:
@@ -62,7 +58,7 @@ class Finalizer:
         body = notification(ledger, created_by=self.items.require_spec(ledger.job_id).created_by)
         self.topic.publish(json.dumps(body), notification_attributes(ledger))
         try:
-            self.ledgers.notified(ledger, actor=ACTOR)
+            self.ledgers.notified(ledger, actor=self.actor)
         except RefusedError:
-            return "told twice: another finalizer told it too"
+            return "told twice: another told it too"
         return f"{ledger.status}, told"

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import CorruptRowError, ErrorCode
-from shared.jobs.items import Outcome, PastAttempt
 from shared.jobs.ledger import MAX_ATTEMPTS, MAX_LANES, Ledger
-from shared.jobs.spec import JobSpec
 from shared.jobs.statuses import CancelReason, JobStatus, PauseReason
 from shared.store.attributes import Row, attributes, from_attributes
-from shared.store.expressions import Change
 from shared.store.item_rows import NewItem, attempts_change, item_from_row, new_item_row, outcome_change
 from shared.store.ledger_rows import FORMAT, ledger_from_row, ledger_row
 from shared.store.spec_rows import spec_from_row, spec_row
 from tests.support.ledgers import JOB_ID, NOW, make_attempt, make_lane, make_lease, make_ledger, make_outcome, row_bytes
 from tests.support.strategies import inputs, ledgers, outcomes, past_attempts, specs, texts
+
+if TYPE_CHECKING:
+    from shared.jobs.items import Outcome, PastAttempt
+    from shared.jobs.spec import JobSpec
+    from shared.store.expressions import Change
 
 
 def stored(row: Row) -> Row:
@@ -43,7 +47,9 @@ def test_spec_is_the_same_when_it_was_a_row(spec: JobSpec) -> None:
 
 
 @given(st.integers(min_value=1, max_value=99_999), inputs, st.none() | texts)
-def test_item_is_the_same_when_it_was_a_row(position: int, given_input: dict[str, object], custom_id: str | None) -> None:
+def test_item_is_the_same_when_it_was_a_row(
+    position: int, given_input: dict[str, object], custom_id: str | None
+) -> None:
     item = item_from_row(stored(new_item_row(JOB_ID, NewItem(position, given_input, custom_id))))
 
     assert (item.position, item.input, item.custom_id) == (position, given_input, custom_id)
@@ -142,12 +148,11 @@ def leased(lanes: int, *, full: bool) -> Ledger:
     """A ledger whose lanes are all at work; ``full`` with everything in it that a row can carry."""
     lease = make_lease("k3J9x_Qw7LmN-2pA", epoch=12, est=123_456)
     tries = tuple(make_attempt(ErrorCode.PROVIDER_ERROR) for _ in range(MAX_ATTEMPTS)) if full else ()
-    lane = make_lane(
-        311, 313, lease=lease, attempts=tries, redrives=3 if full else 0, not_before=NOW if full else None
-    )
+    lane = make_lane(311, 313, lease=lease, attempts=tries, redrives=3 if full else 0, not_before=NOW if full else None)
     more = {
         "errors": dict.fromkeys(ErrorCode, 9_999),
         "headroom_microusd": 123_456_789_012,
+        "raised_microusd": 123_456_789_012,
         "est_microusd": 123_456,
         "usage_period": "2026-11",
         "halted": True,
@@ -160,6 +165,7 @@ def leased(lanes: int, *, full: bool) -> Ledger:
         *[lane] * lanes,
         status=JobStatus.PROCESSING,
         started_at=NOW,
+        retried_at=NOW,
         last_activity_at=NOW,
         input_tokens=12_345_678,
         output_tokens=12_345_678,

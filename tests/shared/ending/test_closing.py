@@ -100,7 +100,7 @@ def test_record_is_left_alone_when_two_finalizers_told(workshop: Workshop) -> No
     job = _run(workshop, 1)
     final = workshop.ledgers.finalize(job, now=workshop.clock.now(), actor="finalizer")
     workshop.finalizer().notify(final)
-    assert workshop.finalizer().notify(final) == "told twice: another finalizer told it too"
+    assert workshop.finalizer().notify(final) == "told twice: another told it too"
     assert len({body["id"] for body, _ in workshop.topic.published}) == 1
     assert workshop.ledger(job).notified_generation == 1
 
@@ -115,6 +115,7 @@ def test_old_image_changes_nothing_when_the_job_was_retried_since(workshop: Work
         firsts={},
         deadline_at=None,
         usage_period="",
+        now=workshop.clock.now(),
         check_at=workshop.clock.now(),
         actor="user:test",
     )

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from functions.processor.claiming import Claimer, Held
-from functions.processor.dispositions import Acknowledge, Keep
 from shared.errors import CorruptRowError, ErrorCode, item_error
 from shared.jobs.ids import JOB, new_id
 from shared.jobs.statuses import CancelReason, JobStatus, OnError, PauseReason
 from shared.store.dynamodb import RefusedError
+from shared.turns.claiming import Claimer, Held
+from shared.turns.dispositions import Acknowledge, Keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from functions.processor.dispositions import Acknowledge, Disposition, Keep, keep_until
 from shared.jobs.ids import new_token
 from shared.jobs.ledger import Lease
 from shared.jobs.statuses import RUNNING, CancelReason, OnError, PauseReason
 from shared.queue.queues import LEASE_MARGIN_SECONDS
 from shared.store.dynamodb import RefusedError
 from shared.store.ledgers import LedgerStore, refused_ledger
+from shared.turns.dispositions import Acknowledge, Disposition, Keep, keep_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from shared.jobs.spec import JobSpec
     from shared.store.items import ItemStore
 
-__all__ = ["ACTOR", "Claimer", "Held"]
+__all__ = ["Claimer", "Held", "why_void"]
 
-ACTOR: Final = "processor"
 _RACE_SECONDS: Final = 1.0
 """How long a message waits that lost a race: whoever won is told by then."""
 _BUDGET_SECONDS: Final = 5.0
@@ -54,12 +53,13 @@ class Held:
 
 @dataclass(frozen=True)
 class Claimer:
-    """Claims lanes."""
+    """Claims lanes. ``actor`` is whom the ledger names as the writer."""
 
     ledgers: LedgerStore
     items: ItemStore
     clock: Clock
     token: Callable[[], str] = field(default=new_token)
+    actor: str = "processor"
 
     def acquire(self, message: LaneMessage) -> Held | Disposition:
         """Hold the message's lane, or what to do with the message."""
@@ -80,7 +80,7 @@ class Claimer:
                 lease=lease,
                 budgeted=budgeted,
                 now=now,
-                actor=ACTOR,
+                actor=self.actor,
                 index=message.next,
             )
         except RefusedError as refused:
@@ -130,7 +130,7 @@ class Claimer:
                 lease=lease,
                 max_attempts=spec.options.max_attempts,
                 now=now,
-                actor=ACTOR,
+                actor=self.actor,
             )
         except RefusedError as refused:
             seen = refused_ledger(refused)
@@ -148,7 +148,7 @@ class Claimer:
         if ledger.live_leases(self.clock.now()):
             return Keep(_BUDGET_SECONDS, "the budget does not cover the item while others run")
         try:
-            self.ledgers.pause_for_budget(ledger, est_microusd=est_microusd, actor=ACTOR)
+            self.ledgers.pause_for_budget(ledger, est_microusd=est_microusd, actor=self.actor)
         except RefusedError:
             return Keep(_RACE_SECONDS, "the ledger has changed")
         return Acknowledge("the budget is exhausted: the job is paused")
@@ -157,9 +157,9 @@ class Claimer:
         """Write what a failed item demands under ``on_error``: the one that failed it may have died before."""
         try:
             if spec.options.on_error is OnError.PAUSE:
-                self.ledgers.pause(ledger, reason=PauseReason.ON_ERROR, actor=ACTOR)
+                self.ledgers.pause(ledger, reason=PauseReason.ON_ERROR, actor=self.actor)
             else:
-                self.ledgers.cancel(ledger, reason=CancelReason.ON_ERROR, actor=ACTOR)
+                self.ledgers.cancel(ledger, reason=CancelReason.ON_ERROR, actor=self.actor)
         except RefusedError:
             return Keep(_RACE_SECONDS, "the ledger has changed")
         return Acknowledge("a failed item ended the job's run")

@@ -1,0 +1,103 @@
+"""The dead letters' entry: one message of the queue's dead letters."""
+
+from __future__ import annotations
+
+import os
+import random
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from functions.dead_letters.redriver import ACTOR, Redriver
+from functions.dead_letters.settings import DeadLettersSettings
+from shared import environment
+from shared.clock import SystemClock
+from shared.contracts.messages import LaneMessage, MalformedMessageError
+from shared.errors import QueueUnavailableError
+from shared.queue.dispatch import WorkQueue
+from shared.store.dynamodb import DynamoTable
+from shared.store.items import ItemStore
+from shared.store.ledgers import LedgerStore
+from shared.turns.claiming import Claimer
+from shared.turns.dispositions import Acknowledge
+from shared.turns.settling import Settler
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+__all__ = ["handler"]
+
+logger = Logger(service="dead_letters")
+metrics = Metrics(namespace="Pressroom", service="dead_letters")
+
+
+@cache
+def letters() -> WorkQueue:
+    """The queue that drives this function; only the visibility of its messages is set."""
+    return WorkQueue.from_env(environment.read(DeadLettersSettings, os.environ).dead_letters_url)
+
+
+@cache
+def redriver() -> Redriver:
+    """The redriver that the environment describes; made at the first event."""
+    settings = environment.read(DeadLettersSettings, os.environ)
+    table, clock = DynamoTable.from_env(settings.table_name), SystemClock()
+    ledgers, items = LedgerStore(table), ItemStore(table)
+    return Redriver(
+        ledgers=ledgers,
+        items=items,
+        queue=WorkQueue.from_env(settings.queue_url),
+        settler=Settler(Claimer(ledgers, items, clock, actor=ACTOR), clock, random.random),
+        clock=clock,
+        logger=logger,
+        meter=_count,
+    )
+
+
+def prepare() -> None:
+    """Make what every worker of this machine may inherit."""
+    letters()
+    redriver()
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
+    """Bring the lane of each letter on, or its item to an end.
+
+    Args:
+        event: of SQS.
+        context: of Lambda.
+
+    Returns:
+        The letters to keep, as a partial batch response.
+    """
+    logger.set_correlation_id(context.aws_request_id)
+    kept = [record["messageId"] for record in event["Records"] if not _consume(record, context)]
+    metrics.flush_metrics()
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in kept]}
+
+
+def _consume(record: Mapping[str, Any], context: LambdaContext) -> bool:
+    """Handle one letter; whether it may go."""
+    _count("DeadLetters", 1)
+    try:
+        message = LaneMessage.from_json(record["body"])
+    except MalformedMessageError as error:
+        logger.warning("a message that is none of ours was dropped", message_id=record["messageId"], exc_info=error)
+        return True
+    disposition = redriver().handle(message, trace_id=context.aws_request_id)
+    logger.info(disposition.reason, job=message.job, lane=message.lane)
+    if isinstance(disposition, Acknowledge):
+        return True
+    try:
+        letters().keep(record["receiptHandle"], seconds=disposition.seconds)
+    except QueueUnavailableError as error:
+        logger.warning("the letter keeps the queue's visibility", exc_info=error)
+    return False
+
+
+def _count(name: str, count: int) -> None:
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)

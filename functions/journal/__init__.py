@@ -1,0 +1,1 @@
+"""Writes the timeline of every job from the changes of its ledger."""

@@ -1,0 +1,1 @@
+"""Repairs, every minute, what nobody else can finish any more."""

@@ -1,0 +1,86 @@
+"""The sweeper's entry: once a minute."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from functions.sweeper.settings import SweeperSettings
+from functions.sweeper.sweep import ACTOR, Sweeper
+from shared import environment
+from shared.clock import SystemClock
+from shared.ending.closing import Closer
+from shared.ending.topic import SnsTopic
+from shared.queue.dispatch import WorkQueue
+from shared.store.dynamodb import DynamoTable
+from shared.store.intake import IntakeStore
+from shared.store.items import ItemStore
+from shared.store.ledgers import LedgerStore
+from shared.store.watch import WatchList
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+__all__ = ["handler"]
+
+logger = Logger(service="sweeper")
+metrics = Metrics(namespace="Pressroom", service="sweeper")
+
+
+@cache
+def sweeper() -> Sweeper:
+    """The sweeper that the environment describes; made at the first event."""
+    settings = environment.read(SweeperSettings, os.environ)
+    table, clock = DynamoTable.from_env(settings.table_name), SystemClock()
+    ledgers, items = LedgerStore(table), ItemStore(table)
+    return Sweeper(
+        watch=WatchList(table),
+        ledgers=ledgers,
+        items=items,
+        intake=IntakeStore(table),
+        queue=WorkQueue.from_env(settings.queue_url),
+        closer=Closer(ledgers, items, SnsTopic.from_env(settings.topic_arn), clock, actor=ACTOR),
+        clock=clock,
+        logger=logger,
+        meter=_count,
+        jobs_a_run=settings.jobs_a_run,
+    )
+
+
+def handler(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Look at every job that is due.
+
+    Args:
+        _event: of a schedule; it says nothing.
+        context: of Lambda.
+
+    Returns:
+        What was done, for whoever invokes it by hand.
+    """
+    logger.set_correlation_id(context.aws_request_id)
+    swept = sweeper().sweep(lambda: context.get_remaining_time_in_millis() / 1000)
+    summary = {
+        "looked": swept.looked,
+        "failed": swept.failed,
+        "mismatched": swept.mismatched,
+        "repaired": dict(swept.repaired),
+        "is_whole": swept.is_whole,
+    }
+    logger.info("swept", summary=summary)
+    _count("JobsLookedAt", swept.looked)  # at every run, so that silence can be told from peace
+    if swept.failed:
+        _count("LooksFailed", swept.failed)
+    if not swept.is_whole:
+        _count("SweepsCutShort", 1)
+    metrics.flush_metrics()
+    return summary
+
+
+def _count(name: str, count: int) -> None:
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)

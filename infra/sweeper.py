@@ -1,0 +1,79 @@
+"""The sweeper: once a minute, repairs what nobody else can finish."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Duration, aws_events, aws_events_targets
+from constructs import Construct
+
+from functions.sweeper.settings import SweeperSettings
+from infra.function import Function
+
+if TYPE_CHECKING:
+    from infra.platform import Platform
+    from infra.queues import Queues
+    from infra.stage import Stage
+    from infra.table import JobTable
+    from infra.topic import JobTopic
+
+__all__ = ["Sweeper"]
+
+_EVERY_SECONDS = 60
+_TIMEOUT_SECONDS = 60
+"""A run that has too much to do ends by itself before, and the next goes on."""
+
+
+class Sweeper(Construct):
+    """The function and its schedule."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: Stage,
+        platform: Platform,
+        table: JobTable,
+        queues: Queues,
+        topic: JobTopic,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.function = Function(
+            self,
+            "Sweeper",
+            stage=stage,
+            platform=platform,
+            name="sweeper",
+            description="Repairs what nobody else can finish",
+            settings=SweeperSettings(table_name=table.name, queue_url=queues.work.queue_url, topic_arn=topic.arn),
+            timeout_seconds=_TIMEOUT_SECONDS,
+            memory_mb=512,
+        )
+        self.function.allow(
+            table.arn,
+            "dynamodb:BatchGetItem",
+            "dynamodb:ConditionCheckItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:GetItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+        )
+        self.function.allow(table.index_arn("watch"), "dynamodb:Query")
+        self.function.allow(queues.work.queue_arn, "sqs:SendMessage")
+        self.function.allow(topic.arn, "sns:Publish")
+        self._schedule()
+
+    def _schedule(self) -> None:
+        """A run that is missed is not made up for: the next one comes within the minute, and does it all."""
+        aws_events.Rule(
+            self,
+            "EveryMinute",
+            description="Runs the sweeper",
+            schedule=aws_events.Schedule.rate(Duration.seconds(_EVERY_SECONDS)),
+            targets=[
+                aws_events_targets.LambdaFunction(
+                    self.function.function, retry_attempts=0, max_event_age=Duration.seconds(_EVERY_SECONDS)
+                )
+            ],
+        )

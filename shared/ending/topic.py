@@ -1,0 +1,48 @@
+"""Where the word of a finished job goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_sns.client import SNSClient
+
+__all__ = ["SnsTopic", "Topic"]
+
+
+class Topic(Protocol):
+    """Where notifications go."""
+
+    def publish(self, body: str, attributes: Mapping[str, str]) -> None:
+        """Publish ``body``; ``attributes`` are for filter policies."""
+        ...
+
+
+@dataclass(frozen=True)
+class SnsTopic:
+    """The topic of finished jobs."""
+
+    client: SNSClient
+    arn: str
+
+    @classmethod
+    def from_env(cls, arn: str) -> Self:
+        """The topic ``arn`` in the environment's account and region."""
+        retries = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
+        return cls(boto3.client("sns", config=retries), arn)
+
+    def publish(self, body: str, attributes: Mapping[str, str]) -> None:
+        """Publish ``body``."""
+        self.client.publish(
+            TopicArn=self.arn,
+            Message=body,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+            },
+        )

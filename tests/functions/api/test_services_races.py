@@ -1,0 +1,83 @@
+"""Many at once, on the emulator. One handler serves one event at a time, as Lambda does; so threads race below it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from functions.api.creator import fingerprint_of
+from shared.clock import SystemClock
+from shared.errors import RequestError
+from shared.jobs.ids import PROJECT, new_id
+from shared.store.projects import Project
+from tests.support.front_desk import FrontDesk, body_of
+
+if TYPE_CHECKING:
+    from functions.api.creator import Created
+    from tests.support.resources import QueueHandle, TableHandle
+
+
+@pytest.fixture
+def busy_desk(table: TableHandle, work_queue: QueueHandle) -> FrontDesk:
+    return FrontDesk(table, work_queue, clock=SystemClock())
+
+
+@pytest.mark.acceptance(4)
+@pytest.mark.parametrize(("clicks", "items"), [(50, 5), (20, 110)])
+def test_many_clicks_with_one_key_make_one_job(busy_desk: FrontDesk, clicks: int, items: int) -> None:
+    body = body_of(items)
+
+    def click(_: int) -> Created | str:
+        services = busy_desk.services()
+        submission = services.submissions.read(body)
+        try:
+            return services.creator.create(
+                busy_desk.project, "alice", submission, key="k", fingerprint=fingerprint_of(body)
+            )
+        except RequestError as error:
+            return error.code
+
+    with ThreadPoolExecutor(clicks) as pool:
+        answers = list(pool.map(click, range(clicks)))
+
+    created = [answer for answer in answers if not isinstance(answer, str)]
+    assert len({answer.answer for answer in created}) == 1
+    assert [answer.replayed for answer in created].count(False) == 1
+    assert {answer for answer in answers if isinstance(answer, str)} <= {"idempotency_in_progress"}
+    jobs = busy_desk.client().get(busy_desk.jobs).json["items"]
+    assert [job["counts"]["total"] for job in jobs] == [items]
+    assert busy_desk.client().get(f"{busy_desk.jobs}/{jobs[0]['id']}/items").json["items"][-1]["status"] == "queued"
+    assert {message["job"] for message in busy_desk.messages()} == {jobs[0]["id"]}
+
+
+@pytest.mark.acceptance(40)
+def test_twenty_users_at_once_each_see_only_themselves(busy_desk: FrontDesk) -> None:
+    def use(number: int) -> tuple[list[str], list[str], str]:
+        services, user = busy_desk.services(), f"user-{number}"
+        now = busy_desk.clock.now()
+        project = new_id(PROJECT, now)
+        services.projects.create(Project(project, f"Project of {user}", now), owner=user)
+        made = []
+        for round_ in range(3):
+            body = body_of([{"topic": f"{user} {round_}"}])
+            submission = services.submissions.read(body)
+            # All use the same key: it belongs to the project.
+            created = services.creator.create(
+                project, user, submission, key=f"k{round_}", fingerprint=fingerprint_of(body)
+            )
+            made.append(created.job["id"])
+        seen = [ledger.job_id for ledger in services.jobs.page(project, status=None, after=None, limit=20).ledgers]
+        projects = [m.project.project_id for m in services.projects.of_user(user, after=None, limit=20)]
+        assert projects == [project]
+        return made, seen, project
+
+    with ThreadPoolExecutor(20) as pool:
+        used = list(pool.map(use, range(20)))
+
+    for number, (made, seen, project) in enumerate(used):
+        assert seen == made[::-1]
+        stranger = busy_desk.client(f"user-{(number + 1) % 20}")
+        assert stranger.get(f"/v1/projects/{project}/jobs/{made[0]}").status == 404
+        assert busy_desk.client(f"user-{number}").get(f"/v1/projects/{project}/jobs/{made[0]}").status == 200

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.jobs.repairs import LOOK_EVERY
+from tests.infra.templates import allowed
+
+if TYPE_CHECKING:
+    from tests.infra.templates import Assembly
+
+
+def test_sweeper_runs_as_often_as_a_job_is_looked_at_when_scheduled(dev: Assembly) -> None:
+    rule = dev.one("AWS::Events::Rule")
+    [target] = rule["Targets"]
+
+    assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 minute)", "ENABLED")
+    assert LOOK_EVERY.total_seconds() == 60
+    assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}
+
+
+def test_run_ends_before_the_next_begins_when_it_has_too_much_to_do(dev: Assembly) -> None:
+    assert dev.function("sweeper")["Timeout"] <= LOOK_EVERY.total_seconds()
+
+
+def test_sweeper_reads_its_own_index_and_deletes_rows_when_deployed(dev: Assembly) -> None:
+    granted = allowed(dev, "sweeper")
+
+    assert granted["Table.Arn"] == {
+        "dynamodb:BatchGetItem",
+        "dynamodb:ConditionCheckItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:GetItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+    }
+    assert granted["Table.Arn/index/watch"] == {"dynamodb:Query"}
+    assert granted["WorkQueue.Arn"] == {"sqs:SendMessage"}
+    assert granted["JobTopic"] == {"sns:Publish"}
+    assert {resource for resource in granted if "Logs" not in resource} == {
+        "JobTopic",
+        "Table.Arn",
+        "Table.Arn/index/watch",
+        "WorkQueue.Arn",
+    }
