@@ -57,8 +57,6 @@ _AGAIN: Final = 0.9
 """And what is left of that where the cut before was hardly tried: it was far too small."""
 _RECOVERY_SECONDS: Final = 30.0
 """From a cut until the rate is again what it was."""
-_PROBE: Final = 2.0
-"""How much faster the rate grows behind that point than it came back to it."""
 _FIRST_MILLI: Final = 1_000
 """The rate after the first 429, where nothing tells what Claude allows..."""
 _DOUBLING_SECONDS: Final = 4.0
@@ -109,9 +107,8 @@ class Brake:
         seconds = max(0.0, (now - self.blocked_until).total_seconds())
         if self.refused_milli is None:
             return float(self.rate_milli / 1_000 * 2 ** (seconds / _DOUBLING_SECONDS))
-        beyond = seconds / _RECOVERY_SECONDS - 1
-        cut = (self.refused_milli - self.rate_milli) * (_PROBE if beyond > 0 else 1.0)
-        return float((self.refused_milli + cut * beyond**3) / 1_000)
+        cut = self.refused_milli - self.rate_milli
+        return float((self.refused_milli + cut * (seconds / _RECOVERY_SECONDS - 1) ** 3) / 1_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +230,7 @@ def later_block(brake: Brake, refusal: Refusal, now: datetime) -> datetime | Non
 def _refused_milli(brake: Brake, now: datetime) -> int | None:
     """The rate that was too much: the one at which calls began, or the one that was allowed if that is less."""
     if brake.off(now):
-        return None
+        return brake.refused_milli
     rate = brake.rate(now)
     if rate is not None and brake.refused_milli is None:
         return round(rate * 1_000 * _OVERSHOT)

@@ -27,7 +27,7 @@ def _table() -> dict[int, tuple[int, str]]:
     return {int(pid): (int(parent), state) for pid, parent, state in rows}
 
 
-def is_gone(pid: int, *, within_seconds: float = 5.0) -> bool:
+def is_gone(pid: int, *, within_seconds: float = 30.0) -> bool:
     """Whether the process ends in time; one that only waits to be reaped has ended."""
     end = time.monotonic() + within_seconds
     while time.monotonic() < end:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["eventually"]
 
 
-def eventually(condition: Callable[[], bool], *, within_seconds: float = 15.0) -> None:
+def eventually(condition: Callable[[], bool], *, within_seconds: float = 30.0) -> None:
     """Returns when ``condition`` holds; fails when it does not in time."""
     end = time.monotonic() + within_seconds
     while not condition():

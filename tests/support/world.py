@@ -134,6 +134,8 @@ class World:
             assert self.items.work(ledger) == work_places(step.work), "the lists of work are not the retry's choice"
         if self.history.budget_microusd is not None:
             self.history.budget_microusd += step.more_microusd
+            told = (self.config.budget_microusd or 0) + ledger.raised_microusd
+            assert told == self.history.budget_microusd, "the ledger tells another budget than what may be spent"
 
     def compare_item(self, position: int) -> None:
         """The item's row tells the outcome that the rules have."""

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from functions.processor import braking
 from functions.processor.braking import Admission, Gate
 from shared.errors import ErrorCode, RateLimits, StoreUnavailableError, item_error
 from shared.jobs.brake import HORIZON_SECONDS, RELEASE_SECONDS, Brake, Refusal, Start, after_refusal, look
 from shared.jobs.statuses import CancelReason, JobStatus
+from shared.queue.queues import CALL_ENDS_BEFORE_LEASE_SECONDS, FUNCTION_TIMEOUT_SECONDS, MAX_ITEM_TIMEOUT_SECONDS
 from shared.store.dynamodb import RefusedError
 from shared.turns.dispositions import Acknowledge, Keep
 
@@ -168,6 +170,29 @@ def test_message_waits_when_the_brake_is_renewed_while_a_start_is_waited_for(
     gate.clock = Braked()
     assert gate.admit(workshop.message(workshop.job(1))) == Keep(30.5, "Claude asks for less: the brake is on")
     assert counting.asked == ["read", "take", "read"]
+
+
+def test_start_is_void_when_the_rate_was_cut_while_it_was_waited_for(workshop: Workshop, clock: ManualClock) -> None:
+    row = brake(workshop)
+    row = workshop.brakes.replace(row, row.evolve(next_us=round((clock.now().timestamp() + 2) * 1_000_000)))
+    gate, counting = gate_of(workshop)
+    cuts = [Refusal(overloaded=True)]
+
+    class Cut:
+        def now(self) -> Any:
+            return clock.now()
+
+        def sleep(self, seconds: float) -> None:
+            clock.sleep(seconds)
+            if cuts:
+                workshop.brakes.replace(row, after_refusal(row, cuts.pop(), clock.now()))
+
+    gate.clock = Cut()
+    admission = gate.admit(workshop.message(workshop.job(1)))
+    assert isinstance(admission, Admission)
+    assert admission.brake is not None
+    assert (admission.brake.version, admission.brake.started) == (row.version + 1, 1)
+    assert counting.asked == ["read", "take", "read", "take"]
 
 
 def test_message_waits_when_everybody_is_blocked_while_a_start_is_waited_for(
@@ -355,3 +380,8 @@ def test_invocation_ends_without_a_claim_when_the_brake_is_on(workshop: Workshop
     gate.heed(SLOW, Admission(None))
     assert isinstance(workshop.advance(workshop.message(job, index=0)), Keep)
     assert workshop.ledger(job).held == 0
+
+
+def test_longest_item_has_its_time_when_starts_were_waited_for() -> None:
+    waited = braking._TRIES * HORIZON_SECONDS
+    assert FUNCTION_TIMEOUT_SECONDS - waited - CALL_ENDS_BEFORE_LEASE_SECONDS >= MAX_ITEM_TIMEOUT_SECONDS

@@ -68,7 +68,7 @@ def rewrite(workshop: Workshop, job: Ledger, **changes: Any) -> None:
     workshop.table.client.put_item(TableName=workshop.table.name, Item=attributes(row | changes))
 
 
-@pytest.mark.acceptance(10)
+@pytest.mark.acceptance(21)
 def test_rest_is_dispatched_when_the_api_died_in_the_middle(workshop: Workshop, clock: ManualClock) -> None:
     job = workshop.job(6, concurrency=2)
     workshop.ledgers.dispatched(job, cursor=2, actor="api")

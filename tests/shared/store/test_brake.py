@@ -97,6 +97,7 @@ def test_start_counts_from_what_stands_there_when_others_took_some_since(brakes:
     [
         (LIMITED, LIMITED.evolve(version=2), start_of(LIMITED)),
         (LIMITED, LIMITED.evolve(next_us=NOW_US + 6 * US), start_of(LIMITED)),
+        (LIMITED.evolve(next_us=NOW_US + 3 * US), LIMITED.evolve(next_us=NOW_US + 6 * US), start_of(LIMITED)),
         (LIMITED.evolve(next_us=NOW_US + 3 * US), LIMITED.evolve(next_us=NOW_US), start_of(LIMITED)),
         (LIMITED.evolve(next_us=NOW_US), LIMITED.evolve(next_us=NOW_US + 3 * US), start_of(LIMITED)),
     ],
