@@ -469,7 +469,8 @@ class Crew:
         """Somebody whose turn ended, or who was thought dead, wakes up and writes."""
         held = self.world.now.tokens()
         thought_dead = [found for found in self.stale if found[2] in held]
-        seen, lane, token = (thought_dead or self.stale)[number // 4 % len(thought_dead or self.stale)]
+        sleepers = thought_dead if thought_dead and number >= 16 else self.stale
+        seen, lane, token = sleepers[number // 4 % len(sleepers)]
         later = self.time + timedelta(seconds=1)
         if number % 4 == 0:
             step = steps.release(seen, lane=lane, token=token)
@@ -627,16 +628,30 @@ class Machine(RuleBasedStateMachine):
         else:
             self.at_work.do(step)
 
-    @precondition(lambda self: self._has(lambda crew: crew.ledger.held and crew.ledger.status in LIVE))
-    @rule(what=st.sampled_from(["pause", "cancel", "pause and resume"]), answer=ANSWER, turns=st.integers(0, 3))
-    def interrupt(self, what: str, answer: str, turns: int) -> None:
-        """Somebody stops the job while lanes are held; those who hold them go on a little."""
+    @precondition(lambda self: self._has(lambda crew: crew.ledger.held and crew.ledger.status in RUNNING))
+    @rule(lane=st.integers(0, 1), answers=st.lists(ANSWER, min_size=1, max_size=5))
+    def overtake(self, lane: int, answers: list[str]) -> None:
+        """The leases end while their holders are still at work, and another takes one of the lanes."""
         crew = self.at_work
+        crew.world.clock.advance(LEASE_SECONDS + 1)
+        worker = crew.start(Message(lane % len(crew.ledger.lanes), crew.ledger.epoch, crew.time))
+        for answer in answers:
+            if worker in crew.workers:
+                crew.advance(worker, answer)
+
+    @precondition(lambda self: self._has(lambda crew: crew.ledger.open and crew.ledger.status in RUNNING))
+    @rule(what=st.sampled_from(["pause", "cancel", "pause and resume"]), answer=ANSWER, turns=st.integers(0, 4))
+    def interrupt(self, what: str, answer: str, turns: int) -> None:
+        """Somebody stops the job while a lane is held; those who hold one go on a little."""
+        crew = self.at_work
+        if not crew.ledger.held:
+            crew.start(Message(turns % len(crew.ledger.lanes), crew.ledger.epoch, crew.time))
+            crew.everybody_works(answer)
         if what == "cancel":
             crew.do(steps.cancel(crew.ledger))
         else:
             crew.do(steps.pause(crew.ledger))
-        if what == "pause and resume":
+        if what == "pause and resume" and crew.ledger.status is JobStatus.PAUSED:
             crew.do(steps.resume(crew.ledger))
             crew.do(crew.dispatch(crew.ledger, 100))
         for _ in range(turns):

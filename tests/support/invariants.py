@@ -18,6 +18,7 @@ from tests.support.ledgers import row_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from shared.jobs.items import Outcome
     from shared.jobs.ledger import Ledger
@@ -71,6 +72,8 @@ class History:
     """Ids of the notifications that were sent."""
     may_begin: int | None = None
     """Calls that may still begin since the job stopped; None while it runs."""
+    now: datetime | None = None
+    """The time, where the caller tells it."""
 
 
 def _holds(number: int, condition: bool, detail: object) -> None:
@@ -173,6 +176,10 @@ def check_step(step: Step, before: Snapshot, after: Snapshot, history: History) 
         epochs = {lane.lease.epoch for lane in new.lanes if lane.lease is not None and lane.lease.token == token}
         _holds(5, epochs == {old.epoch}, f"{name} with epochs {epochs}, the ledger's is {old.epoch}")
     _holds(5, new.held <= old.held or name == "claim", f"{name} raised held")
+    if name in {"take_over", "close"} and history.now is not None:
+        gone = before.tokens() - after.tokens()
+        live = {lane.lease.token for lane in old.lanes if lane.lease is not None and lane.busy(history.now)}
+        _holds(4, not gone & live, f"{name} ended a live lease")
     if name in {"cancel", "finalize", "notified"}:
         _holds(9, seen.generation == old.generation, f"{name} of generation {seen.generation} in {old.generation}")
     if name == "account_pause":

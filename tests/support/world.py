@@ -97,6 +97,7 @@ class World:
     def apply(self, step: Step) -> bool:
         """Do ``step`` on both sides. Whether it went through; an :class:`AssertionError` where they differ."""
         self.sound = False
+        self.history.now = self.clock.now()
         before, expected = self.now, self._ruled(step)
         repeated = step.name == "settle" and step.token in self.settled
         try:

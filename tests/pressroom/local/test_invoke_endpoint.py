@@ -48,9 +48,9 @@ def test_event_is_accepted_at_once_and_runs_when_it_is_asynchronous(tmp_path: Pa
             payload = json.dumps({"do": "write", "text": f"{text} came\n"})
             answer = client.invoke(FunctionName="worker", InvocationType="Event", Payload=payload)
             assert answer["StatusCode"] == 202
-        slow = client.invoke(FunctionName="worker", InvocationType="Event", Payload='{"do": "sleep", "seconds": 0.5}')
+        slow = client.invoke(FunctionName="worker", InvocationType="Event", Payload='{"do": "sleep", "seconds": 3}')
         assert slow["StatusCode"] == 202
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 3
 
     assert {"first came", "second came"} <= set((tmp_path / "worker.log").read_text().splitlines())
 
