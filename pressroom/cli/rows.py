@@ -76,7 +76,9 @@ def _records(name: str, text: str, schema: InputSchema) -> Iterator[Row | Troubl
     """CSV as spreadsheets write it: comma, semicolon or tab, told from the header line."""
     header_line = text.lstrip("\r\n").partition("\n")[0]
     delimiter = max(_DELIMITERS, key=header_line.count)
-    csv.field_size_limit(len(text) + 1)  # the default of 128 KB is no limit of ours
+    # The default of 128 KB is no limit of ours. The limit is the whole process's, so it is raised and never lowered:
+    # after a small file, whoever else reads CSV here would be refused an ordinary cell.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     columns: list[str] | None = None
     while True:

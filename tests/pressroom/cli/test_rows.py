@@ -207,3 +207,14 @@ def test_reads_back_what_was_written_as_json_lines(inputs: list[dict[str, object
     text = "".join(json.dumps({"input": entry, "custom_id": "c"}) + "\n" for entry in inputs)
     rows = read(Format.JSONL, text) if inputs else []
     assert [dict(row.input) for row in rows if isinstance(row, Row)] == inputs
+
+
+def test_the_process_reads_csv_as_before_when_a_small_file_was_read() -> None:
+    before = csv.field_size_limit()
+    read(Format.CSV, "topic\nTea\n")
+    assert csv.field_size_limit() == before
+
+
+def test_large_cell_is_read_when_it_is_beyond_the_library_s_own_limit() -> None:
+    topic = "x" * 200_000
+    assert [row.input["topic"] for row in read(Format.CSV, f"topic\n{topic}\n") if isinstance(row, Row)] == [topic]
