@@ -465,12 +465,16 @@ class Crew:
             more_microusd=EST * len(chosen) if ledger.budgeted else 0,
         )
 
+    def thought_dead(self) -> list[tuple[Ledger, int, str]]:
+        """Those that crashed, as everybody believes, and still hold their lanes."""
+        held = self.world.now.tokens()
+        return [found for found in self.stale if found[2] in held]
+
     def act_stale(self, number: int) -> None:
         """Somebody whose turn ended, or who was thought dead, wakes up and writes."""
-        held = self.world.now.tokens()
-        thought_dead = [found for found in self.stale if found[2] in held]
-        sleepers = thought_dead if thought_dead and number >= 16 else self.stale
-        seen, lane, token = sleepers[number // 4 % len(sleepers)]
+        sleepers = (self.thought_dead() if number % 2 else []) or self.stale
+        seen, lane, token = sleepers[number // 8 % len(sleepers)]
+        number //= 2
         later = self.time + timedelta(seconds=1)
         if number % 4 == 0:
             step = steps.release(seen, lane=lane, token=token)
@@ -634,6 +638,10 @@ class Machine(RuleBasedStateMachine):
         """The leases end while their holders are still at work, and another takes one of the lanes."""
         crew = self.at_work
         crew.world.clock.advance(LEASE_SECONDS + 1)
+        choices = crew.choices(rarely=True)
+        for what in ("take_over", "close")[: len(answers) % 3]:
+            if what in choices:
+                crew.postpone(choices[what](lane))
         worker = crew.start(Message(lane % len(crew.ledger.lanes), crew.ledger.epoch, crew.time))
         for answer in answers:
             if worker in crew.workers:
@@ -653,7 +661,9 @@ class Machine(RuleBasedStateMachine):
             crew.do(steps.pause(crew.ledger))
         if what == "pause and resume" and crew.ledger.status is JobStatus.PAUSED:
             crew.do(steps.resume(crew.ledger))
-            crew.do(crew.dispatch(crew.ledger, 100))
+            crew.postpone(crew.dispatch(crew.ledger, 1 + turns))
+            if turns % 2:
+                crew.do(crew.dispatch(crew.ledger, 100))
         for _ in range(turns):
             crew.everybody_works(answer)
 
@@ -669,7 +679,8 @@ class Machine(RuleBasedStateMachine):
             crew.postpone(steps.cancel(crew.ledger))
         for turn, number in enumerate(numbers):
             choices = crew.choices()
-            for what in ("finalize", "notify", "retry"):
+            hasty = ["retry", "notify"] if number % 3 == 0 else ["notify", "retry"]
+            for what in ("finalize", *hasty):
                 if what in choices:
                     if turn in twins:
                         crew.postpone(choices[what](number + 1))
@@ -695,6 +706,11 @@ class Machine(RuleBasedStateMachine):
         lane = number % len(ledger.lanes)
         if not ledger.lanes[lane].exhausted:
             self.at_work.start(Message(lane, ledger.epoch, self.at_work.time, index=ledger.lanes[lane].next))
+
+    @precondition(lambda self: self._has(lambda crew: crew.thought_dead()))
+    @rule(number=st.integers(0, 31))
+    def wake(self, number: int) -> None:
+        self.at_work.act_stale(number | 1)
 
     @precondition(lambda self: self._has(lambda crew: crew.faults < FAULTS and not crew.over))
     @rule(

@@ -204,6 +204,16 @@ def test_an_answer_that_breaks_off_is_transient_and_paid_as_far_as_it_came(
     assert len(claude.calls) == 1
 
 
+@pytest.mark.parametrize("directive", ["interrupted", "cut", "html", "malformed", "write=30", "hang"])
+def test_no_connection_is_left_in_use_by_a_call_that_ended(client: ClaudeClient, directive: str) -> None:
+    # The errors are kept: what their tracebacks hold is not tidied up by the way.
+    errors = [failure(client, f"Tea [[claude: {directive}]]", key=f"job_1:1:{n}", seconds=0.5) for n in range(3)]
+
+    assert len(errors) == 3
+    connections = client._transport._pool.connections
+    assert [one for one in connections if not (one.is_idle() or one.is_closed())] == []
+
+
 @pytest.mark.acceptance(20)
 def test_a_call_that_runs_out_of_time_while_claude_writes_is_paid_as_far_as_it_came(client: ClaudeClient) -> None:
     error = failure(client, "Tea [[claude: write=30]]", seconds=1.5)
