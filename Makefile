@@ -58,6 +58,14 @@ check: setup ## lint, format, types, import contracts, house rules, locks
 acceptance: setup $(TOOLS)/.node ## the acceptance list: number, tests, result
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m acceptance --acceptance-table $(ARGS)
 
+.PHONY: soak
+soak: setup ## the state machine for 200,000 steps (SOAK_RUNS=40 of 5,000, from SOAK_SEED=1)
+	@SOAK_RUNS=$(SOAK_RUNS) SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -n $(WORKERS) --no-cov $(ARGS) \
+		tests/e2e/test_state_machine.py
+
+SOAK_RUNS ?= 40
+SOAK_SEED ?= 1
+
 .PHONY: bench
 bench: setup ## AWS calls and units an item, throughput, import times
 	@$(BIN)/python -m benchmarks $(ARGS)
