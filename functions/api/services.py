@@ -13,12 +13,13 @@ from functions.api.advancer import Advancer
 from functions.api.controller import Controller
 from functions.api.creator import Creator
 from functions.api.filler import Filler
-from functions.api.invoker import CLIENT_CONFIG, Invoker, LambdaInvoker
+from functions.api.invoker import Invoker, LambdaInvoker
 from functions.api.item_reader import ItemReader
 from functions.api.job_reader import JobReader, Pace, Specs
 from functions.api.results import Exporter
 from functions.api.retrier import Retrier
 from functions.api.submission import SubmissionReader
+from shared import patience
 from shared.clock import Clock, SystemClock
 from shared.errors import SettingsError
 from shared.generation.pricing import parse_price_table
@@ -129,5 +130,5 @@ def _kinds() -> Mapping[str, Kind[Any, Any]]:
 
 
 def _lambda_client() -> LambdaClient:
-    client: LambdaClient = boto3.client("lambda", config=CLIENT_CONFIG)
+    client: LambdaClient = boto3.client("lambda", config=patience.INVOKE)
     return client

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 import boto3
-from botocore.config import Config
+
+from shared import patience
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +35,7 @@ class SnsTopic:
     @classmethod
     def from_env(cls, arn: str) -> Self:
         """The topic ``arn`` in the environment's account and region."""
-        retries = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
-        return cls(boto3.client("sns", config=retries), arn)
+        return cls(boto3.client("sns", config=patience.TOPIC), arn)
 
     def publish(self, body: str, attributes: Mapping[str, str]) -> None:
         """Publish ``body``."""
