@@ -7,7 +7,7 @@ that, whatever AWS does, and ends as a typed error that says it is safe to try a
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from botocore.config import Config
 
@@ -40,4 +40,5 @@ INVOKE: Final = _config(connect_seconds=2, read_seconds=5, tries=2)
 
 def longest_seconds(config: Config) -> float:
     """The longest that one try may take, connecting included."""
-    return float(config.connect_timeout + config.read_timeout)
+    settings: Any = config  # its attributes are made at run time
+    return float(settings.connect_timeout + settings.read_timeout)

@@ -21,7 +21,7 @@ _SLOW: Final = frozenset({Fault.TIMEOUT_AFTER})
 class FaultPlan(Protocol):
     """Decides on every request as it comes; a repeat of a request is a request too."""
 
-    def __call__(self, request: AwsRequest) -> Fault | None: ...
+    def __call__(self, request: AwsRequest, /) -> Fault | None: ...
 
 
 class NoFault:

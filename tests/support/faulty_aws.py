@@ -64,7 +64,7 @@ class FaultyAws:
     def reset(self, plan: FaultPlan | None = None) -> None:
         """Forget what was seen, and go on under ``plan``; without one nothing goes wrong."""
         with self._lock:
-            self.plan = plan or NoFault()
+            self.plan = NoFault() if plan is None else plan
             self.seen = []
 
     def calls(self) -> list[str]:

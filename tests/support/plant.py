@@ -18,10 +18,8 @@ from functions.api.invoker import LambdaInvoker
 from functions.api.routes import ROUTES
 from functions.api.services import Services
 from functions.api.settings import ApiSettings
-from functions.finalizer.settings import STREAM_FILTERS as FINAL_FILTERS
 from functions.journal.write import Journal
 from functions.processor.process import Delivery
-from pressroom.local.event_filters import EventFilters
 from shared import patience
 from shared.contracts.messages import LaneMessage
 from shared.ending.topic import SnsTopic
@@ -32,12 +30,12 @@ from shared.queue.dispatch import WorkQueue
 from shared.store.dynamodb import DynamoTable
 from shared.store.events import EventStore
 from shared.store.items import ItemStore
+from shared.store.job_lists import JobLists
 from shared.store.ledgers import LedgerStore
-from shared.store.projects import Project
+from shared.store.projects import Project, ProjectStore
 from shared.turns.dispositions import Acknowledge, Disposition
 from tests.support.clock import ManualClock
 from tests.support.emulator import CREDENTIALS, REGION
-from tests.support.fault_plans import NoFault
 from tests.support.front_desk import OutlineClaude, body_of
 from tests.support.http_events import ApiClient, HttpAnswer
 from tests.support.invariants import History, Snapshot, check
@@ -55,6 +53,7 @@ if TYPE_CHECKING:
     from shared.generation.answers import Generation
     from shared.generation.prompts import Prompt
     from shared.jobs.ledger import Ledger
+    from shared.store.events import Entry
     from tests.support.faulty_aws import FaultyAws
     from tests.support.resources import QueueHandle, TableHandle
 
@@ -121,8 +120,8 @@ class Plant:
     clock: ManualClock = field(default_factory=ManualClock)
     asked_again: list[str] = field(default_factory=list)
     """Calls to Claude for what was recorded already."""
-    told: list[dict[str, Any]] = field(default_factory=list)
-    """Notifications that reached the topic."""
+    record: Mapping[str, Any] | None = None
+    """What the stream has for the journal."""
     troubles: Counter[str] = field(default_factory=Counter)
     """Runs that ended in a typed error, by name: their driver, or the caller, tries again."""
 
@@ -144,22 +143,13 @@ class Plant:
         self.eyes = ItemStore(self.direct)
         self.project = new_id(PROJECT, self.clock.now())
         self.engine.project_id = self.project
-        self.api_store().create(Project(self.project, "Blog", self.clock.now()), owner="alice")
-        self._final = EventFilters(FINAL_FILTERS)
-
-    def api_store(self) -> Any:
-        """Projects, seen past the proxy."""
-        from shared.store.projects import ProjectStore  # noqa: PLC0415
-
-        return ProjectStore(self.direct)
+        ProjectStore(self.direct).create(Project(self.project, "Blog", self.clock.now()), owner="alice")
 
     # ------------------------------------------------------------------------------------------------- the api
 
     def services(self) -> Services:
         """What a cold start of the api makes."""
-        settings = ApiSettings(
-            table_name=self.table.name, queue_url=self.queue.url, processor_function="processor"
-        )
+        settings = ApiSettings(table_name=self.table.name, queue_url=self.queue.url, processor_function="processor")
         return Services.over(
             settings,
             self.logger,
@@ -257,7 +247,7 @@ class Plant:
 
     def close(self, job: Ledger) -> str | None:
         """One invocation of the finalizer with the image that the stream would carry; None where it has to repeat."""
-        return self._tried("finalizer", lambda: self.engine.finalizer().close(job))
+        return cast("str | None", self._tried("finalizer", lambda: self.engine.finalizer().close(job)))
 
     def sweep(self) -> Any:
         """One run of the sweeper."""
@@ -290,6 +280,17 @@ class Plant:
         assert found is not None
         return found
 
+    def rows_left(self) -> list[str]:
+        """The keys of all rows that belong to a job."""
+        pages = self.table.client.get_paginator("scan").paginate(TableName=self.table.name)
+        keys = [f"{item['pk']['S']}/{item['sk']['S']}" for page in pages for item in page["Items"]]
+        return [key for key in keys if "JOB#" in key or "IDEMPOTENCY#" in key]
+
+    def only_job(self) -> Ledger:
+        """The project's job, where there is but one."""
+        (job,) = JobLists(self.direct).all(self.project, after=None, page=10)
+        return job
+
     def snapshot(self, job: Ledger) -> Snapshot:
         """The job as it stands."""
         ledger = self.ledger(job)
@@ -305,6 +306,10 @@ class Plant:
         seen = Workshop(self.direct, self.engine.queue, clock=self.clock)
         return Counter(status.value for status in seen.statuses(job))
 
+    def timeline(self, job: Ledger) -> tuple[Entry, ...]:
+        """The events that were told of the job."""
+        return EventStore(self.direct).page(job.job_id, limit=100)
+
     def notifications(self) -> list[str]:
         """Ids of what reached the topic since the proxy was reset last."""
         return [
@@ -313,7 +318,7 @@ class Plant:
             if seen.request.operation == "sns.Publish" and seen.applied
         ]
 
-    # ------------------------------------------------------------------------------------------------ the way to the end
+    # -------------------------------------------------------------------------------- the way to the end
 
     def drive(self, job: Ledger) -> Ledger:
         """Everybody does what they must while time passes, until the job has ended and is told of."""
@@ -349,8 +354,3 @@ class Plant:
         assert self.asked_again == []
         calls = Counter(self.claude.calls)
         assert max(calls.values(), default=0) <= calls_an_item + lost, calls
-
-
-def fault_free(aws: FaultyAws) -> None:
-    """From now on nothing goes wrong; what was seen stays."""
-    aws.plan = NoFault()
