@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from shared import patience
+from shared.errors import TopicUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +23,11 @@ class Topic(Protocol):
     """Where notifications go."""
 
     def publish(self, body: str, attributes: Mapping[str, str]) -> None:
-        """Publish ``body``; ``attributes`` are for filter policies."""
+        """Publish ``body``; ``attributes`` are for filter policies.
+
+        Raises:
+            TopicUnavailableError: it was not published, or perhaps it was; safe to repeat.
+        """
         ...
 
 
@@ -39,10 +45,13 @@ class SnsTopic:
 
     def publish(self, body: str, attributes: Mapping[str, str]) -> None:
         """Publish ``body``."""
-        self.client.publish(
-            TopicArn=self.arn,
-            Message=body,
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
-            },
-        )
+        try:
+            self.client.publish(
+                TopicArn=self.arn,
+                Message=body,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+                },
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise TopicUnavailableError(str(error)) from error

@@ -62,7 +62,7 @@ __all__ = ["AwsClients", "Plant"]
 _ROUNDS = 60
 _PATIENCE_SECONDS = 700.0
 """Longer than any lease, back-off or visibility."""
-_ASKS = 12
+_ASKS = 20
 """So often a caller repeats a request that got a 503."""
 
 
@@ -120,6 +120,8 @@ class Plant:
     clock: ManualClock = field(default_factory=ManualClock)
     asked_again: list[str] = field(default_factory=list)
     """Calls to Claude for what was recorded already."""
+    is_patient: bool = False
+    """Whether callers repeat what got no answer."""
     record: Mapping[str, Any] | None = None
     """What the stream has for the journal."""
     troubles: Counter[str] = field(default_factory=Counter)
@@ -166,7 +168,12 @@ class Plant:
         )
 
     def once(self, method: str, path: str, body: object = None, **parts: Any) -> HttpAnswer:
-        """One request, never answered by a fault of ours."""
+        """One request, never answered by a fault of ours; repeated only where callers are patient."""
+        if self.is_patient:
+            return self.ask(method, path, body, **parts)
+        return self._answer(method, path, body, **parts)
+
+    def _answer(self, method: str, path: str, body: object = None, **parts: Any) -> HttpAnswer:
         answer = ApiClient(self._respond).call(method, path, body, **parts)
         assert answer.status != 500, answer.text
         if answer.status == 503:
@@ -177,7 +184,7 @@ class Plant:
     def ask(self, method: str, path: str, body: object = None, **parts: Any) -> HttpAnswer:
         """A request as the client makes it: asked again while the answer says so."""
         for _ in range(_ASKS):
-            answer = self.once(method, path, body, **parts)
+            answer = self._answer(method, path, body, **parts)
             if answer.status < 400 or not answer.json["retryable"]:
                 return answer
             self.clock.sleep(float(answer.headers.get("retry-after", "1")))
