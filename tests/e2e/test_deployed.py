@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from tests.support.deployment import Deployment
 
 
-def test_deployment_serves_jobs_when_iam_is_enforced(
-    tmp_path: Path, dev: Assembly, subtests: pytest.Subtests
-) -> None:
+def test_deployment_serves_jobs_when_iam_is_enforced(tmp_path: Path, dev: Assembly, subtests: pytest.Subtests) -> None:
     with deployed(tmp_path) as deployment:
         with subtests.test("the template is that of AWS"):
             assert differences(dev.template, deployment.template) == {"Architectures", "Runtime", "S3Key"}

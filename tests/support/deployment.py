@@ -154,7 +154,7 @@ def _client(emulator: Emulator, service: str) -> Any:
         region_name=REGION,
     )
     config = Config(retries={"total_max_attempts": 2, "mode": "standard"}, read_timeout=90)
-    return session.client(service, endpoint_url=emulator.endpoint_url, config=config)  # type: ignore[call-overload]
+    return session.client(service, endpoint_url=emulator.endpoint_url, config=config)
 
 
 def _lambda_python(folder: Path, environ: Mapping[str, str]) -> Path:
@@ -169,7 +169,9 @@ def _lambda_python(folder: Path, environ: Mapping[str, str]) -> Path:
         [uv, "venv", "--quiet", "--no-python-downloads", "--python", sys.executable, str(place)],
         [uv, "pip", "install", "--quiet", "--python", str(python), pin],
     ):
-        made = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False)
+        made = subprocess.run(  # noqa: S603  the uv of the checkout
+            command, env=dict(environ), capture_output=True, text=True, check=False
+        )
         assert made.returncode == 0, made.stderr
     return python
 
@@ -243,4 +245,4 @@ def _allow_passwords(emulator: Emulator, outputs: Mapping[str, str]) -> None:
     with closing(cast("CognitoIdentityProviderClient", _client(emulator, "cognito-idp"))) as cognito:
         client = cognito.describe_user_pool_client(UserPoolId=pool, ClientId=client_id)["UserPoolClient"]
         flows = [*client.get("ExplicitAuthFlows", []), "ALLOW_ADMIN_USER_PASSWORD_AUTH"]
-        cognito.update_user_pool_client(UserPoolId=pool, ClientId=client_id, ExplicitAuthFlows=flows)  # type: ignore[arg-type]
+        cognito.update_user_pool_client(UserPoolId=pool, ClientId=client_id, ExplicitAuthFlows=flows)

@@ -133,10 +133,10 @@ def _start(module: str, environ: Mapping[str, str], port: int, folder: Path) -> 
             "STATE_DIR": str(folder / "state"),
             "S3_DATA_DIR": str(folder / "s3"),
         }
-        | environ
+        | dict(environ)
     )
     with (folder / "log").open("ab") as log:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603  a module of the tests
             [sys.executable, "-m", module],
             cwd=Path(__file__).parents[2],
             env=environment,
