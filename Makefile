@@ -88,7 +88,7 @@ destroy: setup $(CDK) ## take a stage down again (STAGE=dev); what it keeps is i
 
 .PHONY: deploy-local
 deploy-local: setup $(CDK) ## deploy to an emulator that enforces IAM, and run everything through it
-	@$(BIN)/python -m pytest -q -n 0 --no-cov tests/e2e/test_deployed.py $(ARGS)
+	@$(BIN)/python -m pytest -q -n 0 --no-cov -o faulthandler_timeout=0 tests/e2e/test_deployed.py $(ARGS)
 
 STAGE ?= dev
 

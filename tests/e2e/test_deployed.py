@@ -9,13 +9,13 @@ import json
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from tests.support.deployment import deployed
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from tests.infra.templates import Assembly
     from tests.support.deployment import Deployment
@@ -32,7 +32,7 @@ def test_deployment_serves_jobs_when_iam_is_enforced(tmp_path: Path, dev: Assemb
             told = deployment.subscribed("told")
             api = deployment.user("alice")
             job = api.job(api.project(), [{"topic": "Tea"}, {"topic": "Tea [[claude: refusal]]"}], concurrency=2)
-            assert api.wait_for_end(job)["status"] == "partially_failed"
+            assert api.wait_for_end(job, within_seconds=120)["status"] == "partially_failed"
             assert next_message(deployment, told)["job_id"] == job.rpartition("/")[2]
 
 
