@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from shared.clock import from_iso, to_iso
 from shared.jobs.ids import new_token
 from shared.jobs.statuses import JobStatus
+from shared.store.admissions import leaving
 from shared.store.dynamodb import DynamoTable, RefusedError
 from shared.store.expressions import Change, Check, Delete, Insert
 from shared.store.item_rows import NewItem, new_item_row
@@ -54,12 +55,16 @@ class IdempotencyRecord:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to be created; ``ledger`` as it will stand when all rows do (status queued)."""
+    """A job to be created; ``ledger`` as it will stand when all rows do (status queued).
+
+    ``bookings`` are what it takes up (:func:`shared.store.admissions.entering`); they decide whether it may begin.
+    """
 
     ledger: Ledger
     spec: JobSpec
     items: Sequence[NewItem]
     idempotency: IdempotencyRecord | None = None
+    bookings: Sequence[Change] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +85,22 @@ class IntakeStore:
         """Write ``job`` whole, or say whose idempotency key it carries.
 
         A crash at any point leaves either nothing, or a job in intake that nobody sees and that the same key, or the
-        sweeper, can pick up after ``check_at``.
+        sweeper, can pick up after ``check_at``. What it takes up is taken by the first write.
+
+        Raises:
+            RefusedError: a limit is reached; or its rows are there already.
         """
-        first = _MEMBERS - _HEAD
+        first = _MEMBERS - _HEAD - len(job.bookings)
         whole = len(job.items) <= first
         token = new_token()
         key = None if job.idempotency is None else job.idempotency.key
         ledger = job.ledger
         if not whole:
             ledger = ledger.evolve(status=JobStatus.INTAKE, intake_token=token, intake_key=key)
-        members = [Insert(ledger_row(ledger)), Insert(spec_row(job.spec)), *self._idempotency(job, now)]
-        members += [Insert(new_item_row(job.ledger.job_id, item)) for item in job.items[:first]]
+        head = [Insert(ledger_row(ledger)), Insert(spec_row(job.spec)), *self._idempotency(job, now)]
+        items = [Insert(new_item_row(job.ledger.job_id, item)) for item in job.items[:first]]
         try:
-            self.table.transact("create", members)
+            self.table.transact("create", [*head, *job.bookings, *items])
         except RefusedError:
             replay = self.find(job, now=now)
             if replay is None:
@@ -112,10 +120,10 @@ class IntakeStore:
         return self._fill(ledger, job.items, token)
 
     def remove(self, stale: Ledger, *, now: datetime, check_at: datetime, go_on: Callable[[], bool]) -> bool:
-        """Take away the intake of ``stale``, whose writer died, and give its idempotency key free.
+        """Take away the intake of ``stale``, whose writer died, and give free its idempotency key and what it took up.
 
-        The rows go in chunks, each fenced as when they were written; ledger, spec and key go last and together, so
-        that whoever comes after a crash, the same request included, finds all that it needs.
+        The rows go in chunks, each fenced as when they were written; ledger, spec, key and bookings go last and
+        together, so that whoever comes after a crash, the same request included, finds all that it needs.
 
         Args:
             stale: the ledger as it was read.
@@ -137,7 +145,7 @@ class IntakeStore:
                 return False
             self.table.transact("remove_intake", [Check(place, *_mine(token)), *chunk])
         members = [Delete(place, *_mine(token)), Delete(spec_key(ledger.job_id)), *self._key_of(ledger)]
-        self.table.transact("remove_intake", members)
+        self.table.transact("remove_intake", [*members, *leaving(ledger)])
         return True
 
     def _take_over(self, stale: Ledger, *, now: datetime, check_at: datetime) -> tuple[Ledger, str]:
