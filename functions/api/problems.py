@@ -12,7 +12,17 @@ from shared.errors import QueueUnavailableError, RequestError, StoreUnavailableE
 if TYPE_CHECKING:
     from shared.jobs.statuses import ShownStatus
 
-__all__ = ["EXPECTED", "fault", "illegal_transition", "no_job", "no_member", "no_project", "no_route", "not_permitted", "problem_of"]
+__all__ = [
+    "EXPECTED",
+    "fault",
+    "illegal_transition",
+    "no_job",
+    "no_member",
+    "no_project",
+    "no_route",
+    "not_permitted",
+    "problem_of",
+]
 
 EXPECTED: Final = (RequestError, StoreUnavailableError, QueueUnavailableError)
 """What :func:`problem_of` knows; everything else is a fault of ours."""

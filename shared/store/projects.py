@@ -97,9 +97,7 @@ class ProjectStore:
         self.table.transact(
             "create_project",
             [
-                Insert(
-                    {**project_key(project.project_id), "name": project.name, "created_at": created, "owners": 1}
-                ),
+                Insert({**project_key(project.project_id), "name": project.name, "created_at": created, "owners": 1}),
                 Insert({**member_key(project.project_id, owner), **role}),
                 Insert({**membership_key(project.project_id, owner), **role}),
             ],

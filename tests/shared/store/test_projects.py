@@ -13,8 +13,8 @@ from shared.store.projects import Member, Membership, Project, ProjectStore, Rol
 from tests.support.ledgers import NOW, at
 
 if TYPE_CHECKING:
-    from tests.support.resources import TableHandle
     from tests.shared.store.conftest import Shelf
+    from tests.support.resources import TableHandle
 
 
 def made(shelf: Shelf, owner: str, count: int = 1) -> list[Project]:
