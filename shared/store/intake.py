@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from shared.clock import from_iso, to_iso
+from shared.errors import NotPermittedError
 from shared.jobs.ids import new_token
 from shared.jobs.statuses import JobStatus
 from shared.store.admissions import leaving
@@ -21,6 +22,7 @@ from shared.store.item_rows import NewItem, new_item_row
 from shared.store.keys import idempotency_key, ledger_key, spec_key
 from shared.store.ledger_rows import ledger_from_row, ledger_row
 from shared.store.ledgers import LedgerStore, refused_ledger
+from shared.store.projects import may_edit
 from shared.store.spec_rows import spec_row
 
 if TYPE_CHECKING:
@@ -35,8 +37,8 @@ __all__ = ["IdempotencyRecord", "IntakeStore", "NewJob", "Replay"]
 
 _MEMBERS: Final = 100
 """What one transaction may hold."""
-_HEAD: Final = 3
-"""Ledger, spec and idempotency row, in the first transaction."""
+_HEAD: Final = 4
+"""Ledger, spec, idempotency row and the creator's membership, in the first transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,16 @@ class IdempotencyRecord:
 class NewJob:
     """A job to be created; ``ledger`` as it will stand when all rows do (status queued).
 
-    ``bookings`` are what it takes up (:func:`shared.store.admissions.entering`); they decide whether it may begin.
+    ``member`` is whose membership of the project, with a role that may create jobs, is a condition of the creation: a
+    removal of the member, or of the project, comes wholly before it or wholly after it. ``bookings`` are what the job
+    takes up (:func:`shared.store.admissions.entering`); their conditions decide whether it may begin.
     """
 
     ledger: Ledger
     spec: JobSpec
     items: Sequence[NewItem]
     idempotency: IdempotencyRecord | None = None
+    member: str | None = None
     bookings: Sequence[Change] = ()
 
 
@@ -88,7 +93,8 @@ class IntakeStore:
         sweeper, can pick up after ``check_at``. What it takes up is taken by the first write.
 
         Raises:
-            RefusedError: a limit is reached; or its rows are there already.
+            NotPermittedError: ``job.member`` is not, or no longer, a member who may create jobs.
+            RefusedError: a limit is reached, or the job's rows are there already.
         """
         first = _MEMBERS - _HEAD - len(job.bookings)
         whole = len(job.items) <= first
@@ -97,11 +103,15 @@ class IntakeStore:
         ledger = job.ledger
         if not whole:
             ledger = ledger.evolve(status=JobStatus.INTAKE, intake_token=token, intake_key=key)
-        head = [Insert(ledger_row(ledger)), Insert(spec_row(job.spec)), *self._idempotency(job, now)]
-        items = [Insert(new_item_row(job.ledger.job_id, item)) for item in job.items[:first]]
+        guard = [] if job.member is None else [may_edit(ledger.project_id, job.member)]
+        members: list[Change | Check | Insert] = [*guard, Insert(ledger_row(ledger)), Insert(spec_row(job.spec))]
+        members += [*self._idempotency(job, now), *job.bookings]
+        members += [Insert(new_item_row(job.ledger.job_id, item)) for item in job.items[:first]]
         try:
-            self.table.transact("create", [*head, *job.bookings, *items])
-        except RefusedError:
+            self.table.transact("create", members)
+        except RefusedError as refused:
+            if guard and 0 in refused.failed:
+                raise NotPermittedError("create", f"{job.member} may not create jobs in the project") from refused
             replay = self.find(job, now=now)
             if replay is None:
                 raise

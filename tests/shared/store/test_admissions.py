@@ -42,7 +42,7 @@ def new_job(project_id: str, *, items: int = 2, seconds: float = 0, key: str | N
     record = None if key is None else IdempotencyRecord(key, "print", job_id, b"{}", now + timedelta(hours=24))
     rows = [NewItem(position, {"topic": "T"}) for position in range(1, items + 1)]
     spec = replace(make_spec(job_id=job_id), project_id=project_id)
-    return NewJob(ledger, spec, rows, record, entering(ledger, ALLOWANCE))
+    return NewJob(ledger, spec, rows, record, bookings=entering(ledger, ALLOWANCE))
 
 
 def create(shelf: Shelf, job: NewJob) -> Ledger:
