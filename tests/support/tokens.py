@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -29,7 +29,9 @@ class Signer:
     key_id: str = "key-1"
     fetches: int = 0
     issuer: str = ISSUER
-    client_ids: frozenset[str] = field(default_factory=lambda: frozenset({CLIENT_ID}))
+
+    def is_client(self, client_id: str) -> bool:
+        return client_id == CLIENT_ID
 
     def key_set(self) -> dict[str, Any]:
         self.fetches += 1
