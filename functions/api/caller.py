@@ -15,7 +15,7 @@ from shared.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Caller", "actor_of", "caller_of"]
+__all__ = ["Caller", "actor_of", "caller_of", "is_name"]
 
 MACHINE: Final = "client:"
 _LONGEST: Final = 256
@@ -56,7 +56,7 @@ def caller_of(event: Mapping[str, Any]) -> Caller:
     claims = (authorizer.get("jwt") or {}).get("claims") or {}
     username, client_id = claims.get("username", ""), claims.get("client_id", "")
     name = username or (MACHINE + client_id if client_id else "")
-    if claims.get("token_use") != "access" or not _is_name(name) or username.startswith(MACHINE):
+    if claims.get("token_use") != "access" or not is_name(name) or username.startswith(MACHINE):
         raise RequestError(401, "unauthorized", "A valid access token is required.")
     return Caller(str(name), _scopes(str(claims.get("scope", "")), is_person=bool(username)))
 
@@ -73,7 +73,8 @@ def _scopes(claim: str, *, is_person: bool) -> frozenset[Scope]:
     return frozenset(scope for scope in Scope if scope in granted)
 
 
-def _is_name(caller: str) -> bool:
+def is_name(caller: str) -> bool:
+    """Whether somebody can be called so."""
     return 0 < len(caller) <= _LONGEST and caller.isprintable()
 
 

@@ -19,8 +19,10 @@ __all__ = [
     "illegal_transition",
     "insufficient_scope",
     "no_job",
+    "no_member",
     "no_project",
     "no_route",
+    "not_permitted",
     "problem_of",
 ]
 
@@ -50,6 +52,16 @@ def insufficient_scope(scope: Scope) -> RequestError:
     """The token, whoever's it is, may not be used for this."""
     detail = f"That needs a token with the scope {scope}."
     return RequestError(403, _INSUFFICIENT_SCOPE, detail, extra={"scope": scope.value})
+
+
+def no_member() -> RequestError:
+    """Nobody of that name is a member."""
+    return RequestError(404, "not_found", "The project has no such member.")
+
+
+def not_permitted() -> RequestError:
+    """The caller had the role when the request came, and no longer has it."""
+    return RequestError(403, "forbidden", "You are no longer a member who may do that.")
 
 
 def illegal_transition(status: ShownStatus, detail: str) -> RequestError:
