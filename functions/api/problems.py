@@ -91,7 +91,9 @@ def problem_of(
         retryable=told.retryable,
         errors=tuple(BadFieldView(pointer=bad.pointer, detail=bad.detail) for bad in told.errors) or None,
     )
-    headers = {} if told.retry_after_seconds is None else {"Retry-After": str(told.retry_after_seconds)}
+    headers = dict(told.headers)
+    if told.retry_after_seconds is not None:
+        headers["Retry-After"] = str(told.retry_after_seconds)
     if told.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if told.code == _INSUFFICIENT_SCOPE:  # RFC 6750, section 3.1
