@@ -10,6 +10,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from shared.clock import SystemClock
+from shared.contracts.sign_in import API_SIGN_IN
 
 __all__ = ["Signer"]
 
@@ -46,6 +47,7 @@ class Signer:
             "client_id": CLIENT_ID,
             "username": "alice",
             "token_use": "access",
+            "scope": API_SIGN_IN,
             "iat": now,
             "exp": now + 3600,
         } | changes
