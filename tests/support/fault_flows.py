@@ -285,7 +285,7 @@ PROCESSOR: Final = (
     ),
 )
 ENDS: Final = (
-    Flow("a job is closed", stages.all_settled, finalizes, (UPDATE, GET, PUBLISH, UPDATE), "completed, told"),
+    Flow("a job is closed", stages.all_settled, finalizes, (GET, TRANSACT, GET, PUBLISH, UPDATE), "completed, told"),
     Flow(
         "a change is told",
         stages.claimed_in_a_retry,
@@ -338,7 +338,7 @@ SWEEPER: Final = (
         "the sweeper ends a job",
         stages.forgotten_by_the_finalizer,
         sweeps,
-        (*SWEEP, BATCH_GET, UPDATE, GET, PUBLISH, UPDATE, UPDATE),
+        (*SWEEP, BATCH_GET, GET, TRANSACT, GET, PUBLISH, UPDATE, UPDATE),
         (1, 0, {"Finalize": 1}),
     ),
     Flow(
