@@ -74,7 +74,7 @@ def test_an_operation_says_what_its_route_declares(route: Route) -> None:
     assert {int(status) for status in operation["responses"]} == {*route.replies, *problem_statuses(route)}
     assert all(response["description"] for response in operation["responses"].values())
     assert ("requestBody" in operation) == (route.body is not None)
-    assert operation["security"] == ([] if route.access is Access.PUBLIC else [{"bearer": []}])
+    assert operation["security"] == ([] if route.access is Access.PUBLIC else [{"bearer": [route.scope]}])
 
 
 @pytest.mark.parametrize(
@@ -102,6 +102,8 @@ def test_answers_have_the_members_that_the_document_requires(desk: FrontDesk) ->
         "SingleItemView": desk.client().get(f"{job}/items/1"),
         "ProcessNextView": desk.client().post(f"{job}/process-next", {"wait_seconds": 0}),
         "ProjectsPage": desk.client().get("/v1/projects"),
+        "MembersPage": desk.client().get(f"/v1/projects/{desk.project}/members"),
+        "MemberView": desk.client().get(f"/v1/projects/{desk.project}/members/alice"),
         "LimitsView": desk.client().get("/v1/limits"),
         "KindsView": desk.client().get("/v1/kinds"),
         "DryRunView": desk.client().post(desk.jobs, body_of(2), query={"dry_run": "true"}),
