@@ -61,7 +61,7 @@ def _attribute(value: Value) -> AttributeValueTypeDef:  # noqa: PLR0911  a type 
     raise TypeError(f"a row cannot hold {value!r}, of type {type(value).__name__}")
 
 
-def _value(attribute: Mapping[str, Any]) -> Value:  # noqa: PLR0911  likewise
+def _value(attribute: Mapping[str, Any]) -> Value:
     ((kind, value),) = attribute.items()
     match kind:
         case "S" | "BOOL":
