@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
-import boto3
-
 from functions.api.advancer import Advancer
 from functions.api.controller import Controller
 from functions.api.creator import Creator
@@ -19,7 +17,7 @@ from functions.api.job_reader import JobReader, Pace, Specs
 from functions.api.results import Exporter
 from functions.api.retrier import Retrier
 from functions.api.submission import SubmissionReader
-from shared import patience
+from shared import aws, patience
 from shared.clock import Clock, SystemClock
 from shared.errors import SettingsError
 from shared.generation.pricing import parse_price_table
@@ -134,5 +132,4 @@ def _kinds() -> Mapping[str, Kind[Any, Any]]:
 
 
 def _lambda_client() -> LambdaClient:
-    client: LambdaClient = boto3.client("lambda", config=patience.INVOKE)
-    return client
+    return aws.client("lambda", patience.INVOKE)

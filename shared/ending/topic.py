@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared import patience
+from shared import aws, patience
 from shared.errors import TopicUnavailableError
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class SnsTopic:
     @classmethod
     def from_env(cls, arn: str) -> Self:
         """The topic ``arn`` in the environment's account and region."""
-        return cls(boto3.client("sns", config=patience.TOPIC), arn)
+        return cls(aws.client("sns", patience.TOPIC), arn)
 
     def publish(self, body: str, attributes: Mapping[str, str]) -> None:
         """Publish ``body``."""

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared import patience
+from shared import aws, patience
 from shared.contracts.messages import LaneMessage
 from shared.errors import QueueUnavailableError, TransitionRefusedError
 from shared.jobs.statuses import RUNNING, Drive
@@ -99,7 +98,7 @@ class WorkQueue:
     @classmethod
     def from_env(cls, url: str) -> WorkQueue:
         """The queue at ``url`` in the environment's account and region."""
-        return cls(client=boto3.client("sqs", config=patience.QUEUE), url=url)
+        return cls(client=aws.client("sqs", patience.QUEUE), url=url)
 
     def dispatch(
         self,

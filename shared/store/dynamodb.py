@@ -8,11 +8,10 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import boto3
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from shared import patience
+from shared import aws, patience
 from shared.clock import Clock, SystemClock
 from shared.errors import StoreUnavailableError, TransitionRefusedError
 from shared.jobs.ids import new_token
@@ -96,7 +95,7 @@ class DynamoTable:
     @classmethod
     def from_env(cls, name: str, *, hasty: bool = False) -> Self:
         """The table ``name`` in the environment's account and region; a ``hasty`` one gives up within two seconds."""
-        return cls(client=boto3.client("dynamodb", config=patience.GLANCE if hasty else patience.STORE), name=name)
+        return cls(client=aws.client("dynamodb", patience.GLANCE if hasty else patience.STORE), name=name)
 
     def get(self, key: Key, *, consistent: bool = False) -> Row | None:
         """One row."""
