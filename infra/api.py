@@ -58,10 +58,11 @@ class Api(Construct):
             {
                 "BatchGetItem": (PROJECTS,),
                 "ConditionCheckItem": (PROJECTS,),
-                "GetItem": (PROJECTS, JOBS, IDEMPOTENCY),
+                "DeleteItem": (PROJECTS, USERS),
+                "GetItem": (PROJECTS, JOBS, USERS, IDEMPOTENCY),
                 "PutItem": (PROJECTS, JOBS, USERS, IDEMPOTENCY),
                 "Query": (PROJECTS, JOBS, USERS),
-                "UpdateItem": (PROJECTS,),
+                "UpdateItem": (PROJECTS, USERS),
             },
         )
         self.function.allow(table.index_arn("active"), "dynamodb:Query")

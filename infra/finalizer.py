@@ -8,7 +8,7 @@ from constructs import Construct
 
 from functions.finalizer.settings import STREAM_FILTERS, FinalizerSettings
 from infra.function import Function
-from infra.rows import JOBS, PROJECTS, allow_rows
+from infra.rows import JOBS, PROJECTS, USERS, allow_rows
 from infra.stream import read_stream
 
 if TYPE_CHECKING:
@@ -47,6 +47,6 @@ class Finalizer(Construct):
             timeout_seconds=60,
             memory_mb=128,
         )
-        allow_rows(self.function, table, {"GetItem": (JOBS,), "UpdateItem": (PROJECTS,)})
+        allow_rows(self.function, table, {"GetItem": (PROJECTS, JOBS), "UpdateItem": (PROJECTS, USERS)})
         self.function.allow(topic.arn, "sns:Publish")
         read_stream(self, self.function, table=table, queues=queues, filters=STREAM_FILTERS, batch_size=10)

@@ -24,7 +24,7 @@ PROJECTS: Final = f"{PROJECT_PREFIX}*"
 JOBS: Final = f"{JOB_PREFIX}*"
 """What is of one job: spec, items, lists of work, timeline."""
 USERS: Final = f"{USER_PREFIX}*"
-"""Which projects a user is a member of."""
+"""Which projects a user is a member of, and how many jobs they have begun there."""
 IDEMPOTENCY: Final = f"{IDEMPOTENCY_PREFIX}*"
 """What Idempotency-Keys were used for."""
 BRAKE: Final = BRAKE_KEY["pk"]

@@ -9,7 +9,7 @@ from constructs import Construct
 
 from functions.sweeper.settings import SweeperSettings
 from infra.function import Function
-from infra.rows import IDEMPOTENCY, JOBS, PROJECTS, allow_rows
+from infra.rows import IDEMPOTENCY, JOBS, PROJECTS, USERS, allow_rows
 
 if TYPE_CHECKING:
     from infra.platform import Platform
@@ -58,9 +58,9 @@ class Sweeper(Construct):
                 "BatchGetItem": (PROJECTS, JOBS),
                 "ConditionCheckItem": (PROJECTS,),
                 "DeleteItem": (PROJECTS, JOBS, IDEMPOTENCY),
-                "GetItem": (JOBS, IDEMPOTENCY),
+                "GetItem": (PROJECTS, JOBS, IDEMPOTENCY),
                 "Query": (JOBS,),
-                "UpdateItem": (PROJECTS,),
+                "UpdateItem": (PROJECTS, USERS),
             },
         )
         self.function.allow(table.index_arn("watch"), "dynamodb:Query")

@@ -11,6 +11,9 @@
     ├── CallCancelledError           a call to Claude that was stopped: nobody wants its text any more
     ├── RequestError                 what a caller did wrong or may try again: status, code, bad fields
     ├── TransitionRefusedError       the ledger does not allow the step now; nothing was written
+    │   ├── LastOwnerError           a project keeps at least one owner
+    │   ├── NoProjectError           there is no such project, or it is being deleted
+    │   └── NotPermittedError        the caller may not, at the moment of the write
     ├── StoreUnavailableError        DynamoDB did not answer within our patience; safe to try again
     ├── QueueUnavailableError        SQS did not answer within our patience
     ├── CorruptRowError              a row that this version cannot read
@@ -39,6 +42,9 @@ __all__ = [
     "ErrorClass",
     "ErrorCode",
     "ItemError",
+    "LastOwnerError",
+    "NoProjectError",
+    "NotPermittedError",
     "OurError",
     "PermanentError",
     "PressroomError",
@@ -279,6 +285,7 @@ class RequestError(PressroomError):
         retry_after_seconds: when, where that is known.
         errors: every bad field, for 422.
         extra: further members of the problem, such as the job's ``status`` of an illegal transition.
+        headers: of the answer, beside those that follow from the rest.
     """
 
     def __init__(
@@ -290,7 +297,8 @@ class RequestError(PressroomError):
         retryable: bool = False,
         retry_after_seconds: int | None = None,
         errors: Sequence[BadField] = (),
-        extra: Mapping[str, str | int] = MappingProxyType({}),
+        extra: Mapping[str, str | int | float] = MappingProxyType({}),
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -300,6 +308,7 @@ class RequestError(PressroomError):
         self.retry_after_seconds = retry_after_seconds
         self.errors = tuple(errors)
         self.extra = dict(extra)
+        self.headers = dict(headers)
 
 
 class TransitionRefusedError(PressroomError):
@@ -309,6 +318,18 @@ class TransitionRefusedError(PressroomError):
         super().__init__(f"{transition}: {reason}")
         self.transition = transition
         self.reason = reason
+
+
+class LastOwnerError(TransitionRefusedError):
+    """The project would be left without an owner."""
+
+
+class NoProjectError(TransitionRefusedError):
+    """There is no such project, or it is being deleted."""
+
+
+class NotPermittedError(TransitionRefusedError):
+    """Whoever asked for the write was no member with the role for it when it was to commit."""
 
 
 class StoreUnavailableError(PressroomError):

@@ -12,14 +12,17 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from shared.clock import from_iso, to_iso
+from shared.errors import NotPermittedError
 from shared.jobs.ids import new_token
 from shared.jobs.statuses import JobStatus
+from shared.store.admissions import leaving
 from shared.store.dynamodb import DynamoTable, RefusedError
 from shared.store.expressions import Change, Check, Delete, Insert
 from shared.store.item_rows import NewItem, new_item_row
 from shared.store.keys import idempotency_key, ledger_key, spec_key
 from shared.store.ledger_rows import ledger_from_row, ledger_row
 from shared.store.ledgers import LedgerStore, refused_ledger
+from shared.store.projects import may_edit
 from shared.store.spec_rows import spec_row
 
 if TYPE_CHECKING:
@@ -34,8 +37,8 @@ __all__ = ["IdempotencyRecord", "IntakeStore", "NewJob", "Replay"]
 
 _MEMBERS: Final = 100
 """What one transaction may hold."""
-_HEAD: Final = 3
-"""Ledger, spec and idempotency row, in the first transaction."""
+_HEAD: Final = 4
+"""Ledger, spec, idempotency row and the creator's membership, in the first transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,19 @@ class IdempotencyRecord:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to be created; ``ledger`` as it will stand when all rows do (status queued)."""
+    """A job to be created; ``ledger`` as it will stand when all rows do (status queued).
+
+    ``member`` is whose membership of the project, with a role that may create jobs, is a condition of the creation: a
+    removal of the member, or of the project, comes wholly before it or wholly after it. ``bookings`` are what the job
+    takes up (:func:`shared.store.admissions.entering`); their conditions decide whether it may begin.
+    """
 
     ledger: Ledger
     spec: JobSpec
     items: Sequence[NewItem]
     idempotency: IdempotencyRecord | None = None
+    member: str | None = None
+    bookings: Sequence[Change] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +90,28 @@ class IntakeStore:
         """Write ``job`` whole, or say whose idempotency key it carries.
 
         A crash at any point leaves either nothing, or a job in intake that nobody sees and that the same key, or the
-        sweeper, can pick up after ``check_at``.
+        sweeper, can pick up after ``check_at``. What it takes up is taken by the first write.
+
+        Raises:
+            NotPermittedError: ``job.member`` is not, or no longer, a member who may create jobs.
+            RefusedError: a limit is reached, or the job's rows are there already.
         """
-        first = _MEMBERS - _HEAD
+        first = _MEMBERS - _HEAD - len(job.bookings)
         whole = len(job.items) <= first
         token = new_token()
         key = None if job.idempotency is None else job.idempotency.key
         ledger = job.ledger
         if not whole:
             ledger = ledger.evolve(status=JobStatus.INTAKE, intake_token=token, intake_key=key)
-        members = [Insert(ledger_row(ledger)), Insert(spec_row(job.spec)), *self._idempotency(job, now)]
+        guard = [] if job.member is None else [may_edit(ledger.project_id, job.member)]
+        members: list[Change | Check | Insert] = [*guard, Insert(ledger_row(ledger)), Insert(spec_row(job.spec))]
+        members += [*self._idempotency(job, now), *job.bookings]
         members += [Insert(new_item_row(job.ledger.job_id, item)) for item in job.items[:first]]
         try:
             self.table.transact("create", members)
-        except RefusedError:
+        except RefusedError as refused:
+            if guard and 0 in refused.failed:
+                raise NotPermittedError("create", f"{job.member} may not create jobs in the project") from refused
             replay = self.find(job, now=now)
             if replay is None:
                 raise
@@ -112,10 +130,10 @@ class IntakeStore:
         return self._fill(ledger, job.items, token)
 
     def remove(self, stale: Ledger, *, now: datetime, check_at: datetime, go_on: Callable[[], bool]) -> bool:
-        """Take away the intake of ``stale``, whose writer died, and give its idempotency key free.
+        """Take away the intake of ``stale``, whose writer died, and give free its idempotency key and what it took up.
 
-        The rows go in chunks, each fenced as when they were written; ledger, spec and key go last and together, so
-        that whoever comes after a crash, the same request included, finds all that it needs.
+        The rows go in chunks, each fenced as when they were written; ledger, spec, key and bookings go last and
+        together, so that whoever comes after a crash, the same request included, finds all that it needs.
 
         Args:
             stale: the ledger as it was read.
@@ -137,7 +155,7 @@ class IntakeStore:
                 return False
             self.table.transact("remove_intake", [Check(place, *_mine(token)), *chunk])
         members = [Delete(place, *_mine(token)), Delete(spec_key(ledger.job_id)), *self._key_of(ledger)]
-        self.table.transact("remove_intake", members)
+        self.table.transact("remove_intake", [*members, *leaving(ledger)])
         return True
 
     def _take_over(self, stale: Ledger, *, now: datetime, check_at: datetime) -> tuple[Ledger, str]:

@@ -9,19 +9,23 @@ from shared.jobs.ids import JOB, PROJECT, ulid_of
 __all__ = [
     "BRAKE_KEY",
     "EVENT_PREFIX",
+    "FORMER_PREFIX",
     "IDEMPOTENCY_PREFIX",
     "ITEM_PREFIX",
     "JOB_PREFIX",
+    "MEMBER_PREFIX",
     "PROJECT_PREFIX",
     "USER_PREFIX",
     "WATCH_SHARDS",
     "Key",
     "event_key",
+    "former_member_key",
     "idempotency_key",
     "item_key",
     "job_id_of",
     "job_partition",
     "ledger_key",
+    "load_key",
     "member_key",
     "membership_key",
     "position_of_key",
@@ -29,6 +33,7 @@ __all__ = [
     "project_key",
     "project_partition",
     "spec_key",
+    "user_of_key",
     "user_partition",
     "watch_shard",
     "work_key",
@@ -44,6 +49,8 @@ PROJECT_PREFIX: Final = "PROJECT#"
 USER_PREFIX: Final = "USER#"
 IDEMPOTENCY_PREFIX: Final = "IDEMPOTENCY#"
 BRAKE_KEY: Final[Key] = {"pk": "BRAKE", "sk": "CLAUDE"}
+MEMBER_PREFIX: Final = "MEMBER#"
+FORMER_PREFIX: Final = "FORMER#"
 WATCH_SHARDS: Final = 8
 """The sweeper's index is spread over so many partitions."""
 
@@ -59,7 +66,7 @@ def job_partition(job_id: str) -> str:
 
 
 def user_partition(user: str) -> str:
-    """Where a user's memberships live."""
+    """Where a user's memberships and loads live."""
     return USER_PREFIX + user
 
 
@@ -70,12 +77,22 @@ def project_key(project_id: str) -> Key:
 
 def member_key(project_id: str, user: str) -> Key:
     """A member's role."""
-    return {"pk": project_partition(project_id), "sk": f"MEMBER#{user}"}
+    return {"pk": project_partition(project_id), "sk": MEMBER_PREFIX + user}
+
+
+def former_member_key(project_id: str, user: str) -> Key:
+    """That somebody was a member: their own partition may still hold rows of the project."""
+    return {"pk": project_partition(project_id), "sk": FORMER_PREFIX + user}
 
 
 def membership_key(project_id: str, user: str) -> Key:
     """The same fact from the user's side, so that "my projects" is a query."""
     return {"pk": user_partition(user), "sk": project_partition(project_id)}
+
+
+def load_key(user: str, project_id: str) -> Key:
+    """What a user does in a project, which limits how many jobs they may begin."""
+    return {"pk": user_partition(user), "sk": f"LIMIT#{ulid_of(project_id)}"}
 
 
 def ledger_key(project_id: str, job_id: str) -> Key:
@@ -122,6 +139,11 @@ def watch_shard(job_id: str) -> str:
 def project_id_of(pk: str) -> str:
     """The project whose partition ``pk`` is."""
     return PROJECT + pk.removeprefix(PROJECT_PREFIX)
+
+
+def user_of_key(sk: str) -> str:
+    """The user whose membership, present or former, stands at ``sk``; users' names may hold a ``#``."""
+    return sk.partition("#")[2]
 
 
 def job_id_of(sk: str) -> str:

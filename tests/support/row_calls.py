@@ -160,6 +160,27 @@ def _projects(scene: Scene) -> None:
         assert scene.desk.client().get(f"/v1/projects/{scene.desk.project}").status == 200
 
 
+def _members(scene: Scene) -> None:
+    members = f"/v1/projects/{scene.desk.project}/members"
+    with scene.acting("api"):
+        client = scene.desk.client()
+        assert client.put(f"{members}/carol", {"role": "editor"}).status == 200
+        assert client.put(f"{members}/carol", {"role": "viewer"}).status == 200
+        assert client.get(f"{members}/carol").status == 200
+        assert client.get(members).status == 200
+        assert client.delete(f"{members}/carol").status == 204
+        assert client.put(f"{members}/carol", {"role": "viewer"}).status == 200
+
+
+def _limits_met(scene: Scene) -> None:
+    scene.desk.settings["jobs_per_hour"] = 1
+    with scene.acting("api"):
+        assert [scene.desk.create(1).status for _ in range(2)] == [202, 429]
+        scene.clock.advance(3_601)
+        assert scene.desk.create(1).status == 202
+    del scene.desk.settings["jobs_per_hour"]
+
+
 def _jobs_made(scene: Scene) -> None:
     scene.abandoned("cut short")
     scene.clock.advance(61)
@@ -230,9 +251,9 @@ def _items_turned(scene: Scene) -> None:
 
 
 def _job_closed(scene: Scene) -> None:
-    job = scene.shop.job(1)
-    scene.advance(job)
-    image = scene.shop.ledger(job)
+    path = scene.desk.job(1)
+    scene.advance(scene.desk.ledger(path))
+    image = scene.desk.ledger(path)
     with scene.acting("finalizer"):
         assert scene.shop.finalizer().close(image) == "completed, told"
 
@@ -248,9 +269,9 @@ def _letters_died(scene: Scene) -> None:
 
 def _jobs_swept(scene: Scene) -> None:
     scene.abandoned("never again")
-    running, done = scene.shop.job(2), scene.shop.job(1)
+    running, done = scene.shop.job(2), scene.desk.job(1)
     scene.shop.advance(scene.shop.message(running))
-    scene.shop.advance(scene.shop.message(done))
+    scene.desk.settle(done)
     unreadable = scene.shop.job(1)
     row = scene.shop.table.get(ledger_key(unreadable.project_id, unreadable.job_id)) or {}
     edited = attributes(row | {"status": "none such"})
@@ -264,6 +285,8 @@ def _jobs_swept(scene: Scene) -> None:
 
 STORIES: Final[tuple[Callable[[Scene], None], ...]] = (
     _projects,
+    _members,
+    _limits_met,
     _jobs_made,
     _job_read,
     _job_steered,
