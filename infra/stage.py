@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003  the checks are read from the annotations
+from collections.abc import Mapping, Sequence  # noqa: TC003  the checks are read from the annotations
 from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, Self, get_type_hints
@@ -55,6 +55,8 @@ class Stage:
     """X-Ray follows every invocation."""
     limits: Annotated[Mapping[str, Any], Members(None, None)] = field(default_factory=dict)
     """Replacements of the api's limits, by their names in its settings."""
+    machines: Annotated[Mapping[str, Sequence[str]], Members(None, None)] = field(default_factory=dict)
+    """Clients that sign in by a secret, each with the scopes that its tokens may have, such as ``jobs.read``."""
 
     def __post_init__(self) -> None:
         flaws = [
