@@ -16,6 +16,7 @@ from botocore.session import Session, get_session
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_lambda.client import LambdaClient
+    from mypy_boto3_secretsmanager.client import SecretsManagerClient
     from mypy_boto3_sns.client import SNSClient
     from mypy_boto3_sqs.client import SQSClient
 
@@ -31,6 +32,10 @@ def client(
 ) -> DynamoDBClient: ...
 @overload
 def client(service: Literal["lambda"], *, connect_seconds: float, read_seconds: float, tries: int) -> LambdaClient: ...
+@overload
+def client(
+    service: Literal["secretsmanager"], *, connect_seconds: float, read_seconds: float, tries: int
+) -> SecretsManagerClient: ...
 @overload
 def client(service: Literal["sns"], *, connect_seconds: float, read_seconds: float, tries: int) -> SNSClient: ...
 @overload

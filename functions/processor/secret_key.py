@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared import aws
 from shared.errors import ErrorCode, ItemError, item_error
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["KeyedClaude", "SecretKey", "SecretsClient"]
 
-_CLIENT_CONFIG: Final = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 _PASSING: Final = frozenset({"InternalServiceError", "ThrottlingException", "TooManyRequestsException"})
 _SERVER_FAULT: Final = 500
 
@@ -51,7 +49,7 @@ class SecretKey:
     @classmethod
     def from_env(cls, name: str) -> Self:
         """The secret in the environment's account and region."""
-        return cls(boto3.client("secretsmanager", config=_CLIENT_CONFIG), name)
+        return cls(aws.client("secretsmanager", connect_seconds=2, read_seconds=5, tries=3), name)
 
     def read(self) -> str:
         """The key as it stands now.
