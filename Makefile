@@ -70,6 +70,10 @@ soak: setup ## the state machine for 200,000 steps (SOAK_RUNS=40 of 5,000, from 
 SOAK_RUNS ?= 40
 SOAK_SEED ?= 1
 
+.PHONY: faults
+faults: setup ## every call of AWS fails in every way, one after the other: half an hour
+	@SOAK_FAULTS=1 $(BIN)/python -m pytest -n $(WORKERS) --no-cov $(ARGS) tests/e2e/test_aws_faults.py
+
 .PHONY: bench
 bench: setup ## AWS calls and units an item, throughput, import times
 	@$(BIN)/python -m benchmarks $(ARGS)
