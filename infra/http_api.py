@@ -61,6 +61,7 @@ class HttpApi(Construct):
         )
         for path in _PUBLIC_PATHS:
             self._open(path, integration)
+        self.logs = log_group(self, f"/aws/vendedlogs/{name}-http-api", stage)
         self.stage = self.gateway.add_stage(
             "Stage",
             stage_name="$default",
@@ -72,7 +73,7 @@ class HttpApi(Construct):
         cast(
             "aws_apigatewayv2.CfnStage", self.stage.node.default_child
         ).access_log_settings = aws_apigatewayv2.CfnStage.AccessLogSettingsProperty(
-            destination_arn=log_group(self, f"/aws/vendedlogs/{name}-http-api", stage).log_group_arn,
+            destination_arn=self.logs.log_group_arn,
             format=json.dumps(_ACCESS_LOG),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import aws_sns
+from aws_cdk import aws_sns, aws_sns_subscriptions
 from constructs import Construct
 
 from infra.pinning import pin
@@ -28,6 +28,8 @@ class JobTopic(Construct):
             enforce_ssl=True,
         )
         pin(self.topic, "JobTopic")
+        for address in stage.notify_emails:
+            self.topic.add_subscription(aws_sns_subscriptions.EmailSubscription(address))
 
     @property
     def arn(self) -> str:
