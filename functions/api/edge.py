@@ -75,7 +75,7 @@ class Edge:
                 "headers": refusal.headers,
                 "cookies": [],
             }
-        self.logger.info("answered", **_names(event), status=response["statusCode"])
+        self.logger.info("answered", extra={**_names(event), "status": response["statusCode"]})
         return _portable(response)
 
     def _served(self, route: Route) -> Callable[..., Response[Any]]:
