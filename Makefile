@@ -28,7 +28,7 @@ export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 1
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: $(VENV)/.installed ## install everything into .venv, from the locks
@@ -65,6 +65,10 @@ soak: setup ## the state machine for 200,000 steps (SOAK_RUNS=40 of 5,000, from 
 
 SOAK_RUNS ?= 40
 SOAK_SEED ?= 1
+
+.PHONY: crash-matrix
+crash-matrix: setup ## kills the process at every call of every flow, and writes the table (ARGS="--flow NAME")
+	@$(BIN)/python -m tests.support.killing.matrix --workers $(WORKERS) $(ARGS)
 
 .PHONY: bench
 bench: setup ## AWS calls and units an item, throughput, import times

@@ -1,0 +1,43 @@
+"""Every flow, in the order of the table."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Final
+
+from tests.support.killing import api_flows, ending_flows, letter_flows, processor_flows, sweeper_flows
+from tests.support.killing.flows import points_of
+from tests.support.killing.victim import ANSWER, CLAUDE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.support.killing.flows import Flow, Point
+
+__all__ = ["FLOWS", "sample", "written_in"]
+
+FLOWS: Final[tuple[Flow, ...]] = (
+    *api_flows.FLOWS,
+    *processor_flows.FLOWS,
+    *letter_flows.FLOWS,
+    *sweeper_flows.FLOWS,
+    *ending_flows.FLOWS,
+)
+
+_READS: Final = frozenset({ANSWER, CLAUDE, "BatchGetItem", "GetItem", "Query"})
+"""Calls that change nothing in the table, a queue or a topic."""
+
+
+def written_in(calls: Iterable[str]) -> set[str]:
+    """The transitions that the calls carry out."""
+    return {transition for call in calls if (transition := call.partition(" ")[2])}
+
+
+def sample(flow: Flow, further: int, *, seed: int) -> tuple[Point, ...]:
+    """Some points of a flow: before and after its first and its last write, and ``further`` others by chance."""
+    points = points_of(flow)
+    writes = [index for index, point in enumerate(points) if point.call not in _READS]
+    chosen = {index for write in (writes[:1] + writes[-1:]) for index in (write, write + 1)}
+    others = sorted(set(range(len(points))) - chosen)
+    chosen |= set(random.Random(f"{seed}:{flow.name}").sample(others, min(further, len(others))))
+    return tuple(points[index] for index in sorted(chosen))
