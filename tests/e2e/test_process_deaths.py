@@ -1,7 +1,7 @@
 """A process dies by SIGKILL at a call, and everybody else goes on: a sample of the crash matrix.
 
-Each flow is tried before and after its first and its last write, and at one more point by chance; the whole matrix is
-``make crash-matrix``. What must then be so stands in :mod:`tests.support.killing.stage`.
+Each flow is tried behind its first write and before its last one, and some at one more point by chance; the whole
+matrix is ``make crash-matrix``. What must then be so stands in :mod:`tests.support.killing.stage`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.killing.flows import die_at
-from tests.support.killing.registry import FLOWS, sample
+from tests.support.killing.registry import FLOWS, by_chance, sample
 from tests.support.killing.theatre import Theatre, opened_in
 
 if TYPE_CHECKING:
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from tests.support.killing.flows import Flow, Point
 
 SEED = 1
+FURTHER = 24
+BETWEEN_WRITES = [(flow, point) for flow in FLOWS for point in sample(flow, 0, seed=SEED)]
 CASES = [
-    pytest.param(flow, point, id=f"{flow.name}, {point}") for flow in FLOWS for point in sample(flow, 1, seed=SEED)
+    pytest.param(flow, point, id=f"{flow.name}, {point}")
+    for flow, point in (*BETWEEN_WRITES, *by_chance(FURTHER, seed=SEED))
 ]
 
 

@@ -118,8 +118,7 @@ def die_at(theatre: Theatre, flow: Flow, point: Point) -> str:
         if told != expected:
             raise KillingError(f"{flow.name}: the run made {list(told)}, the flow says {list(expected)}")
         _deliver(invocation, ended)
-        stage.check_all()
-        recorded, calls = stage.recorded(), stage.called()
+        recorded, calls = stage.check_now(), stage.called()
         if invocation.repeated is not None:
             invocation.repeated()
         outcome = _go_on(stage, flow)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.support.killing.flows import Flow, Point
 
-__all__ = ["FLOWS", "sample", "written_in"]
+__all__ = ["FLOWS", "by_chance", "sample", "written_in"]
 
 FLOWS: Final[tuple[Flow, ...]] = (
     *api_flows.FLOWS,
@@ -34,10 +34,21 @@ def written_in(calls: Iterable[str]) -> set[str]:
 
 
 def sample(flow: Flow, further: int, *, seed: int) -> tuple[Point, ...]:
-    """Some points of a flow: before and after its first and its last write, and ``further`` others by chance."""
+    """Some points of a flow: behind its first write, before its last one, and ``further`` others by chance.
+
+    Where they are one write or one point, that before or behind it is the second.
+    """
     points = points_of(flow)
     writes = [index for index, point in enumerate(points) if point.call not in _READS]
-    chosen = {index for write in (writes[:1] + writes[-1:]) for index in (write, write + 1)}
+    chosen = {writes[0] + 1, writes[-1]} if writes else set()
+    if len(chosen) == 1:
+        chosen.add(writes[-1] + 1)
     others = sorted(set(range(len(points))) - chosen)
     chosen |= set(random.Random(f"{seed}:{flow.name}").sample(others, min(further, len(others))))
     return tuple(points[index] for index in sorted(chosen))
+
+
+def by_chance(count: int, *, seed: int) -> tuple[tuple[Flow, Point], ...]:
+    """``count`` points of all flows that are in no :func:`sample` of none further."""
+    others = [(flow, point) for flow in FLOWS for point in points_of(flow) if point not in sample(flow, 0, seed=seed)]
+    return tuple(random.Random(seed).sample(others, min(count, len(others))))

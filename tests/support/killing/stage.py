@@ -43,7 +43,7 @@ from tests.support.front_desk import FrontDesk, body_of
 from tests.support.http_events import HttpAnswer, access_claims, http_event
 from tests.support.invariants import History, Snapshot, check
 from tests.support.killing.victim import Run, one_shard
-from tests.support.resources import fresh_queue, fresh_table
+from tests.support.resources import fresh_table
 from tests.support.workshop import Workshop
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
     from shared.jobs.ledger import Ledger
+    from shared.store.item_rows import ItemRow
     from tests.support.killing.theatre import Theatre
     from tests.support.resources import QueueHandle, TableHandle
 
@@ -98,8 +99,6 @@ class Stage:
     """Queue and receipt of every message that somebody has taken and not deleted."""
     closed: Counter[str] = field(default_factory=Counter)
     """Lanes that the sweeper closed for a dead holder, by job: what they had reserved stays spent."""
-    told: set[str] = field(default_factory=set)
-    """Ids of the notifications that arrived."""
 
     def __post_init__(self) -> None:
         self.desk = FrontDesk(self.table, self.queue, self.clock)
@@ -437,33 +436,30 @@ class Stage:
 
     # ------------------------------------------------------------------------------------------ what must be so
 
-    def snapshot(self, job: Ledger) -> Snapshot:
-        """The job as every reader may see it now."""
-        outcomes = {row.position: row.outcome for row in self.workshop.all_items(job) if row.outcome is not None}
+    def snapshot(self, job: Ledger, rows: Sequence[ItemRow] | None = None) -> Snapshot:
+        """The job as every reader may see it now; ``rows`` are its items where they were read."""
+        items = self.workshop.all_items(job) if rows is None else rows
+        outcomes = {row.position: row.outcome for row in items if row.outcome is not None}
         lists: list[list[int]] = [[] for _ in job.lanes]
         for position, place in sorted(self.workshop.items.work(job).items(), key=lambda entry: entry[1].index):
             lists[place.lane].append(position)
         return Snapshot(job, outcomes, tuple(map(tuple, lists)))
 
-    def check_all(self) -> None:
-        """The protocol's invariants hold for every job that can be seen."""
+    def check_now(self) -> set[str]:
+        """The protocol's invariants hold for every job that can be seen; the keys of all outcomes that stand."""
+        recorded = set[str]()
         for job in self.ledgers():
+            now = self.snapshot(job)
             if job.status is not JobStatus.INTAKE:
-                check(self.snapshot(job), History(max_attempts=5))
+                check(now, History(max_attempts=5))
+            recorded |= {
+                idempotency_key(job.job_id, outcome.generation, position) for position, outcome in now.outcomes.items()
+            }
+        return recorded
 
     def called(self) -> Counter[str]:
         """How often Claude was asked, by the key of item and generation."""
-        ids = {job.job_id for job in self.ledgers()}
-        keys = (call.key for call in self.theatre.offline_claude.calls)
-        return Counter(key for key in keys if key.partition(":")[0] in ids)
-
-    def recorded(self) -> set[str]:
-        """The keys of all outcomes that stand."""
-        return {
-            idempotency_key(job.job_id, outcome.generation, position)
-            for job in self.ledgers()
-            for position, outcome in self.snapshot(job).outcomes.items()
-        }
+        return Counter(call.key for call in self.theatre.offline_claude.calls)
 
     def check_end(self, *, spared: int) -> None:
         """Every job has ended as it must: exact ledger, calls within bounds, told under one id, nothing left behind.
@@ -471,38 +467,38 @@ class Stage:
         Args:
             spared: calls that ended in an error of the account: no attempts.
         """
-        self.told |= {note["id"] for note in self.theatre.told()}
-        calls = self.called()
+        told, calls = {note["id"] for note in self.theatre.told()}, self.called()
         for job in self.ledgers():
-            spec = self.workshop.items.require_spec(job.job_id)
-            rows = self.workshop.all_items(job)
-            lost = sum(attempt.possible_duplicate_spend for row in rows for attempt in row.attempts)
-            budget = spec.options.budget_microusd
-            check(
-                self.snapshot(job),
-                History(
-                    max_attempts=spec.options.max_attempts,
-                    budget_microusd=None if budget is None else budget + job.raised_microusd,
-                    lost_microusd=(lost + self.closed[job.job_id]) * job.est_microusd,
-                ),
-            )
-            # The final status is what the counts say, and was told once for each generation.
+            self._check_end_of(job, calls, spared)
+            # The final status is what the counts say, and was told of under one id for each generation.
             assert final_status(replace(job, status=JobStatus.PROCESSING)) is job.status, job
-            told = {note for note in self.told if note.startswith(job.job_id)}
-            assert told == {f"{job.job_id}:{generation}" for generation in range(1, job.generation + 1)}, told
-            for row in rows:
-                for generation in range(1, job.generation + 1):
-                    tries = sum(attempt.generation == generation for attempt in row.attempts)
-                    made = calls[idempotency_key(job.job_id, generation, row.position)]
-                    # A lane that was cancelled under a call tells of no attempt.
-                    assert made <= tries + spared + (row.outcome is None), (row.position, generation, made, tries)
+            expected = {f"{job.job_id}:{generation}" for generation in range(1, job.generation + 1)}
+            assert {note for note in told if note.startswith(job.job_id)} == expected, told
         self.pass_time()
         self.consume_all()
         self.handle_letters()
         assert self.called() == calls, "Claude was asked after the end"
-        self.pass_time()
-        for url in (self.queue.url, self.queue.dead_letters_url):
-            assert self._take(url) is None, "a message outlived its job"
+        assert not self.taken, "a message outlived its job"
+
+    def _check_end_of(self, job: Ledger, calls: Counter[str], spared: int) -> None:
+        rows = self.workshop.all_items(job)
+        spec = self.workshop.items.require_spec(job.job_id)
+        lost = sum(attempt.possible_duplicate_spend for row in rows for attempt in row.attempts)
+        budget = spec.options.budget_microusd
+        check(
+            self.snapshot(job, rows),
+            History(
+                max_attempts=spec.options.max_attempts,
+                budget_microusd=None if budget is None else budget + job.raised_microusd,
+                lost_microusd=(lost + self.closed[job.job_id]) * job.est_microusd,
+            ),
+        )
+        for row in rows:
+            for generation in range(1, job.generation + 1):
+                tries = sum(attempt.generation == generation for attempt in row.attempts)
+                made = calls[idempotency_key(job.job_id, generation, row.position)]
+                # A lane that was cancelled under a call tells of no attempt.
+                assert made <= tries + spared + (row.outcome is None), (row.position, generation, made, tries)
 
     def outcome(self) -> str:
         """How the jobs ended, in words: ``completed: 2 completed``."""
@@ -528,11 +524,11 @@ def _attributes(key: Mapping[str, str]) -> dict[str, Any]:
 
 @contextmanager
 def staged(theatre: Theatre) -> Iterator[Stage]:
-    """A stage with an empty table and an empty queue; both are removed at the end."""
+    """A stage with an empty table and an empty queue, both gone at the end."""
     theatre.offline_claude.clear()
     with (
         fresh_table(theatre.dynamodb) as table,
-        fresh_queue(theatre.sqs) as queue,
+        theatre.borrowed_queue() as queue,
         patch.object(secrets, "randbits", one_shard(secrets.randbits)),
     ):
         yield Stage(theatre, table, queue)

@@ -9,7 +9,7 @@ import json
 import os
 import uuid
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from pressroom.local.claude.server import OfflineClaude
@@ -17,6 +17,7 @@ from shared.generation.client import ClaudeClient
 from shared.generation.pricing import parse_price_table
 from tests.support.emulator import CREDENTIALS, running_emulator
 from tests.support.killing.executioner import running_executioner
+from tests.support.resources import make_queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from tests.support.emulator import Emulator
     from tests.support.killing.executioner import Executioner
+    from tests.support.resources import QueueHandle
 
 __all__ = ["Theatre", "open_theatre", "opened_in"]
 
@@ -45,6 +47,15 @@ class Theatre:
     executioner: Executioner
     topic_arn: str
     inbox_url: str
+    spare_queues: list[QueueHandle] = field(default_factory=list)
+    """Queues that were found empty at the end of a stage: the next one gets them."""
+
+    @contextmanager
+    def borrowed_queue(self) -> Iterator[QueueHandle]:
+        """An empty work queue. It is only given back by who comes to a good end, which asserts that it is empty."""
+        queue = self.spare_queues.pop() if self.spare_queues else make_queue(self.sqs)
+        yield queue
+        self.spare_queues.append(queue)
 
     def told(self) -> list[dict[str, Any]]:
         """The notifications that have arrived since the last look."""
