@@ -60,7 +60,7 @@ acceptance: setup $(TOOLS)/.node ## the acceptance list: number, tests, result
 
 .PHONY: soak
 soak: setup ## the state machine for 200,000 steps (SOAK_RUNS=40 of 5,000, from SOAK_SEED=1)
-	@SOAK_RUNS=$(SOAK_RUNS) SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -n $(WORKERS) --no-cov $(ARGS) \
+	@SOAK_RUNS=$(SOAK_RUNS) SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -n $(WORKERS) --no-cov -o faulthandler_timeout=0 $(ARGS) \
 		tests/e2e/test_state_machine.py
 
 SOAK_RUNS ?= 40

@@ -11,6 +11,9 @@
     ├── CallCancelledError           a call to Claude that was stopped: nobody wants its text any more
     ├── RequestError                 what a caller did wrong or may try again: status, code, bad fields
     ├── TransitionRefusedError       the ledger does not allow the step now; nothing was written
+    │   ├── LastOwnerError           a project keeps at least one owner
+    │   ├── NoProjectError           there is no such project, or it is being deleted
+    │   └── NotPermittedError        the caller may not, at the moment of the write
     ├── StoreUnavailableError        DynamoDB did not answer within our patience; safe to try again
     ├── QueueUnavailableError        SQS did not answer within our patience
     ├── CorruptRowError              a row that this version cannot read
@@ -39,6 +42,9 @@ __all__ = [
     "ErrorClass",
     "ErrorCode",
     "ItemError",
+    "LastOwnerError",
+    "NoProjectError",
+    "NotPermittedError",
     "OurError",
     "PermanentError",
     "PressroomError",
@@ -309,6 +315,18 @@ class TransitionRefusedError(PressroomError):
         super().__init__(f"{transition}: {reason}")
         self.transition = transition
         self.reason = reason
+
+
+class LastOwnerError(TransitionRefusedError):
+    """The project would be left without an owner."""
+
+
+class NoProjectError(TransitionRefusedError):
+    """There is no such project, or it is being deleted."""
+
+
+class NotPermittedError(TransitionRefusedError):
+    """Whoever asked for the write was no member with the role for it when it was to commit."""
 
 
 class StoreUnavailableError(PressroomError):

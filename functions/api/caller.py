@@ -9,7 +9,7 @@ from shared.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["actor_of", "caller_of"]
+__all__ = ["actor_of", "caller_of", "is_name"]
 
 MACHINE: Final = "client:"
 _LONGEST: Final = 256
@@ -28,12 +28,13 @@ def caller_of(event: Mapping[str, Any]) -> str:
     claims = (authorizer.get("jwt") or {}).get("claims") or {}
     username, client_id = claims.get("username", ""), claims.get("client_id", "")
     caller = username or (MACHINE + client_id if client_id else "")
-    if claims.get("token_use") != "access" or not _is_name(caller) or username.startswith(MACHINE):
+    if claims.get("token_use") != "access" or not is_name(caller) or username.startswith(MACHINE):
         raise RequestError(401, "unauthorized", "A valid access token is required.")
     return str(caller)
 
 
-def _is_name(caller: str) -> bool:
+def is_name(caller: str) -> bool:
+    """Whether somebody can be called so."""
     return 0 < len(caller) <= _LONGEST and caller.isprintable()
 
 

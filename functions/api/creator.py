@@ -18,7 +18,8 @@ from functions.api.bodies import canonical
 from functions.api.caller import actor_of
 from functions.api.estimator import estimate
 from functions.api.presenter import created_job_view
-from shared.errors import RequestError, StoreUnavailableError
+from functions.api.problems import not_permitted
+from shared.errors import NotPermittedError, RequestError, StoreUnavailableError
 from shared.jobs.ids import JOB, new_id
 from shared.jobs.lanes import first_generation_lanes
 from shared.jobs.ledger import Ledger
@@ -80,7 +81,8 @@ class Creator:
         """A new job, or the answer that ``key`` got before.
 
         Raises:
-            RequestError: 422, the key was used for another body; 409, a request with it is still being written.
+            RequestError: 422, the key was used for another body; 409, a request with it is still being written; 403,
+                the caller's membership was taken away meanwhile.
             StoreUnavailableError: nothing is visible; the same key finishes what was begun.
         """
         job, answer = self._job(project_id, caller, submission, key=key, fingerprint=fingerprint)
@@ -143,12 +145,14 @@ class Creator:
         items = [
             NewItem(position, entry.values, entry.custom_id) for position, entry in enumerate(submission.entries, 1)
         ]
-        return NewJob(ledger, spec, items, record), answer
+        return NewJob(ledger, spec, items, record, member=caller), answer
 
     def _write(self, job: NewJob) -> Ledger | Replay:
         """Write the job; the ledger as it then stands, or what its key was used for."""
         try:
             return self.intake.create(job, now=self.clock.now())
+        except NotPermittedError as error:
+            raise not_permitted() from error
         except RefusedError as refused:
             # Its rows are there already, or another has taken its intake over: only a key could tell whose they are.
             raise StoreUnavailableError(f"the intake of {job.ledger.job_id} was refused") from refused

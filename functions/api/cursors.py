@@ -13,6 +13,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
+from functions.api.caller import is_name
 from functions.api.validating import invalid, pointer
 from shared.errors import BadField, RequestError
 from shared.jobs.ids import JOB, PROJECT, is_id
@@ -30,7 +31,7 @@ class Listing:
     scope: tuple[str, ...]
 
     def cursor(self, after: str | int) -> str:
-        """The cursor of what comes behind ``after``: an id, a position, or a place in a timeline."""
+        """The cursor of what comes behind ``after``: an id, a name, a position, or a place in a timeline."""
         text = json.dumps([self._digest, after], separators=(",", ":"))
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
@@ -66,6 +67,17 @@ class Listing:
         """
         after = self._read(cursor)
         if after is None or (isinstance(after, str) and is_event_place(after)):
+            return after
+        raise _refused()
+
+    def after_name(self, cursor: str | None) -> str | None:
+        """The member's name that ``cursor`` stands behind.
+
+        Raises:
+            RequestError: 422, it is none of this list's.
+        """
+        after = self._read(cursor)
+        if after is None or (isinstance(after, str) and is_name(after)):
             return after
         raise _refused()
 

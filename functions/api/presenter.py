@@ -21,6 +21,7 @@ from shared.contracts.views import (
     ItemView,
     JobUsageView,
     JobView,
+    MemberView,
     OptionsView,
     ProgressView,
     ProjectView,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from shared.jobs.ledger import Ledger
     from shared.jobs.spec import JobOptions, JobSpec
     from shared.store.events import Entry
-    from shared.store.projects import Membership
+    from shared.store.projects import Member, Membership
 
 __all__ = [
     "created_job_view",
@@ -49,6 +50,7 @@ __all__ = [
     "event_view",
     "item_view",
     "job_view",
+    "member_view",
     "project_view",
     "result_line",
     "single_item_view",
@@ -74,6 +76,11 @@ def project_view(membership: Membership) -> ProjectView:
     return ProjectView(
         id=project.project_id, name=project.name, role=membership.role.value, created_at=project.created_at
     )
+
+
+def member_view(member: Member) -> MemberView:
+    """Who may what in a project."""
+    return MemberView(user=member.user, role=member.role.value, added_at=member.added_at)
 
 
 def job_view(ledger: Ledger, spec: JobSpec, now: datetime) -> JobView:

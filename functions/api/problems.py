@@ -12,7 +12,17 @@ from shared.errors import QueueUnavailableError, RequestError, StoreUnavailableE
 if TYPE_CHECKING:
     from shared.jobs.statuses import ShownStatus
 
-__all__ = ["EXPECTED", "fault", "illegal_transition", "no_job", "no_project", "no_route", "problem_of"]
+__all__ = [
+    "EXPECTED",
+    "fault",
+    "illegal_transition",
+    "no_job",
+    "no_member",
+    "no_project",
+    "no_route",
+    "not_permitted",
+    "problem_of",
+]
 
 EXPECTED: Final = (RequestError, StoreUnavailableError, QueueUnavailableError)
 """What :func:`problem_of` knows; everything else is a fault of ours."""
@@ -32,6 +42,16 @@ def no_project() -> RequestError:
 def no_job() -> RequestError:
     """Likewise for a job of another project, and for one in intake."""
     return RequestError(404, "not_found", "The project has no such job.")
+
+
+def no_member() -> RequestError:
+    """Nobody of that name is a member."""
+    return RequestError(404, "not_found", "The project has no such member.")
+
+
+def not_permitted() -> RequestError:
+    """The caller had the role when the request came, and no longer has it."""
+    return RequestError(403, "forbidden", "You are no longer a member who may do that.")
 
 
 def illegal_transition(status: ShownStatus, detail: str) -> RequestError:

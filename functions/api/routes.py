@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from functions.api import control_routes, event_routes, item_routes, job_routes, project_routes, service_routes
+from functions.api import (
+    control_routes,
+    event_routes,
+    item_routes,
+    job_routes,
+    member_routes,
+    project_routes,
+    service_routes,
+)
 from functions.api.routing import Access, Header, Reply, Route
 from shared.contracts.requests import (
     BulkCancelRequest,
@@ -15,6 +23,7 @@ from shared.contracts.requests import (
     ItemsQuery,
     JobQuery,
     JobsQuery,
+    MemberRequest,
     PageQuery,
     ProcessNextRequest,
     ResultsQuery,
@@ -32,6 +41,8 @@ from shared.contracts.views import (
     JobView,
     KindsView,
     LimitsView,
+    MembersPage,
+    MemberView,
     ProcessNextView,
     ProjectsPage,
     ProjectView,
@@ -42,6 +53,7 @@ from shared.store.projects import Role
 __all__ = ["ROUTES"]
 
 _PROJECT: Final = "/v1/projects/{project}"
+_MEMBER: Final = f"{_PROJECT}/members/{{user}}"
 _JOB: Final = f"{_PROJECT}/jobs/{{job}}"
 
 _IDEMPOTENCY_KEY: Final = Header(
@@ -60,6 +72,8 @@ _RETRY_AFTER: Final = Header(name="Retry-After", description="Whole seconds.")
 _REPLAYED: Final = Header(name="Idempotent-Replayed", description="`true` where this is the first call's answer.")
 _LINK: Final = Header(name="Link", description='`rel="next"`: where the results go on.')
 _NO_JOB: Final = "The project has no such job."
+_NO_MEMBER: Final = "Nobody of that name is a member of the project."
+_LAST_OWNER: Final = "It is the only owner (`last_owner`)."
 _ILLEGAL: Final = "The job's status does not allow it (`illegal_transition`, with `job_status`)."
 
 ROUTES: Final = (
@@ -136,6 +150,47 @@ ROUTES: Final = (
         access=Role.VIEWER,
         run=project_routes.read,
         replies={200: Reply(description="The project.", model=ProjectView)},
+    ),
+    Route(
+        method="GET",
+        path=f"{_PROJECT}/members",
+        operation="listMembers",
+        summary="The project's members",
+        access=Role.OWNER,
+        run=member_routes.list_all,
+        query=PageQuery,
+        replies={200: Reply(description="A page of members.", model=MembersPage)},
+    ),
+    Route(
+        method="GET",
+        path=_MEMBER,
+        operation="getMember",
+        summary="One member",
+        access=Role.OWNER,
+        run=member_routes.read,
+        replies={200: Reply(description="The member.", model=MemberView)},
+        problems={404: _NO_MEMBER},
+    ),
+    Route(
+        method="PUT",
+        path=_MEMBER,
+        operation="putMember",
+        summary="Make somebody a member, or give a member another role",
+        access=Role.OWNER,
+        run=member_routes.put,
+        body=MemberRequest,
+        replies={200: Reply(description="The member.", model=MemberView)},
+        problems={409: _LAST_OWNER},
+    ),
+    Route(
+        method="DELETE",
+        path=_MEMBER,
+        operation="removeMember",
+        summary="Take a membership away",
+        access=Role.OWNER,
+        run=member_routes.remove,
+        replies={204: Reply(description="They are no member any more.", content_types=())},
+        problems={404: _NO_MEMBER, 409: _LAST_OWNER},
     ),
     Route(
         method="POST",

@@ -11,6 +11,7 @@ import typer
 
 from pressroom.cli.admin import admin_app
 from pressroom.cli.exits import ExitCode
+from pressroom.cli.members import members_app
 from pressroom.cli.options import DEFAULT_API_URL, ApiUrl, AsJson, AsView, JobId, Project, ResultFormat, Verbose, Where
 from pressroom.cli.sources import Format  # noqa: TC001  Typer reads the annotations when it runs
 from pressroom.cli.terminal import VERBOSE, emit, say
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 projects_app = typer.Typer(help="Make a project.", no_args_is_help=True)
 app.add_typer(projects_app, name="project", rich_help_panel="Setting up")
+app.add_typer(members_app, name="members", rich_help_panel="Setting up")
 app.add_typer(admin_app, name="admin", rich_help_panel="Setting up")
 
 _JOBS: Final = "Jobs"

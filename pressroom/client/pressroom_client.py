@@ -15,17 +15,18 @@
 from __future__ import annotations
 
 import random
-import uuid
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from pressroom.client import following
+from pressroom.client.calls import project_path
 from pressroom.client.decoding import count_of, decode, json_object, text_of
 from pressroom.client.errors import UnexpectedAnswerError
 from pressroom.client.http import Call, Http, compact, parsed
+from pressroom.client.members import MemberCalls
 from pressroom.client.records import (
     BulkCancel,
     CreatedJob,
@@ -51,12 +52,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PressroomClient"]
 
-_Record = TypeVar("_Record")
 _NOT_MODIFIED: Final = 304
 _PAGE: Final = 100
 
 
-class PressroomClient:
+class PressroomClient(MemberCalls):
     """Every route that a client needs, typed. Safe to share between threads; close it, or use it in ``with``.
 
     Every method may raise :class:`~pressroom.client.errors.ClientError`: its tree says what went wrong. Calls that
@@ -84,7 +84,7 @@ class PressroomClient:
         jitter: Callable[[float, float], float] = random.uniform,
         on_retry: Callable[[Retry], None] | None = None,
     ) -> None:
-        self._http = Http(
+        http = Http(
             base_url,
             token,
             transport=transport,
@@ -93,6 +93,7 @@ class PressroomClient:
             jitter=jitter,
             on_retry=on_retry,
         )
+        super().__init__(http)
 
     @property
     def base_url(self) -> str:
@@ -144,7 +145,7 @@ class PressroomClient:
 
     def get_project(self, project: str) -> Project:
         """One project."""
-        return decode(Project, self._get(_project_path(project)))
+        return decode(Project, self._get(project_path(project)))
 
     # -- jobs ----------------------------------------------------------------------------------------------
 
@@ -164,7 +165,7 @@ class PressroomClient:
             idempotency_key: at most 255 characters; without one a random key covers this call's own retries.
             on_sent: told the bytes sent so far and the bytes in all.
         """
-        call = self._creation(f"{_project_path(project)}/jobs", job.body(), idempotency_key)
+        call = self._creation(f"{project_path(project)}/jobs", job.body(), idempotency_key)
         response = self._http.send(replace(call, on_sent=on_sent))
         data = parsed(response)
         return decode(
@@ -177,14 +178,14 @@ class PressroomClient:
 
     def dry_run(self, project: str, job: NewJob) -> DryRun:
         """What the job would be: the same checks, the estimate, and nothing written."""
-        path = f"{_project_path(project)}/jobs"
+        path = f"{project_path(project)}/jobs"
         call = Call(method="POST", path=path, params={"dry_run": "true"}, body=compact(job.body()))
         data = self._http.json(call)
         return decode(DryRun, data, accepted=count_of(data, "accepted"))
 
     def list_jobs(self, project: str, *, status: str | None = None) -> Iterator[Job]:
         """The project's jobs, newest first, page by page; ``status`` is one, or ``active`` for all unfinished."""
-        return self._records(Job, f"{_project_path(project)}/jobs", {"status": status} if status else {})
+        return self._records(Job, f"{project_path(project)}/jobs", {"status": status} if status else {})
 
     def get_job(self, project: str, job: str, *, etag: str | None = None, wait_seconds: int = 0) -> Job | None:
         """The job, or ``None`` when it still is what ``etag`` names.
@@ -271,7 +272,7 @@ class PressroomClient:
 
     def cancel_many(self, project: str, jobs: Iterable[str]) -> BulkCancel:
         """Cancels several jobs, as many as ``limits()`` allows; each is told of, and none fails the others."""
-        call = Call(method="POST", path=f"{_project_path(project)}/jobs/cancel", body=compact({"job_ids": list(jobs)}))
+        call = Call(method="POST", path=f"{project_path(project)}/jobs/cancel", body=compact({"job_ids": list(jobs)}))
         return decode(BulkCancel, self._http.json(call))
 
     def retry(
@@ -367,35 +368,6 @@ class PressroomClient:
         response = self._http.send(call)
         return decode(Job, parsed(response), etag=response.headers.get("etag", ""))
 
-    def _get(self, path: str) -> Any:  # noqa: ANN401  JSON
-        return self._http.json(Call(method="GET", path=path))
-
-    def _creation(
-        self, path: str, body: Mapping[str, Any], idempotency_key: str | None, *, repeatable: bool = True
-    ) -> Call:
-        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
-        return Call(method="POST", path=path, headers=headers, body=compact(body), repeatable=repeatable)
-
-    def _records(self, record: type[_Record], path: str, params: Mapping[str, str] | None = None) -> Iterator[_Record]:
-        query: dict[str, str | int] = {"limit": _PAGE, **(params or {})}
-        while True:
-            entries, cursor = self._page(record, Call(method="GET", path=path, params=query))
-            yield from entries
-            if not cursor:
-                return
-            query["cursor"] = cursor
-
-    def _page(self, record: type[_Record], call: Call) -> tuple[Sequence[_Record], str | None]:
-        """A page of a list, and the cursor of the next one."""
-        page = self._http.json(call)
-        if not isinstance(page, dict) or not isinstance(page.get("items"), list):
-            raise UnexpectedAnswerError("the answer is not Pressroom's: /items should be a list")
-        return [decode(record, entry) for entry in page["items"]], page.get("next_cursor") or None
-
-
-def _project_path(project: str) -> str:
-    return f"/v1/projects/{quote(project, safe='')}"
-
 
 def _job_path(project: str, job: str) -> str:
-    return f"{_project_path(project)}/jobs/{quote(job, safe='')}"
+    return f"{project_path(project)}/jobs/{quote(job, safe='')}"

@@ -28,6 +28,7 @@ __all__ = [
     "Job",
     "Kind",
     "Limits",
+    "Member",
     "NewItem",
     "NewJob",
     "ProcessNext",
@@ -54,6 +55,16 @@ class Project:
     name: str
     role: str
     created_at: datetime
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """Who may what in a project, and since when they are in it."""
+
+    user: str
+    role: str
+    added_at: datetime
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum, unique
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -25,6 +25,7 @@ __all__ = [
     "JobFilter",
     "JobQuery",
     "JobsQuery",
+    "MemberRequest",
     "NewItemRequest",
     "OptionsRequest",
     "PageQuery",
@@ -53,6 +54,14 @@ class CreateProjectRequest(BaseModel):
     model_config = _BODY
 
     name: _Line
+
+
+class MemberRequest(BaseModel):
+    """What a member may do: an owner everything, an editor all but the members, a viewer read."""
+
+    model_config = _BODY
+
+    role: Literal["owner", "editor", "viewer"]
 
 
 class OptionsRequest(BaseModel):

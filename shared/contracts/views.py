@@ -35,6 +35,8 @@ __all__ = [
     "KindView",
     "KindsView",
     "LimitsView",
+    "MemberView",
+    "MembersPage",
     "OptionsView",
     "ProcessNextView",
     "ProgressView",
@@ -136,6 +138,25 @@ class ProjectsPage(BaseModel):
     model_config = _VIEW
 
     items: tuple[ProjectView, ...]
+    next_cursor: str | None
+
+
+class MemberView(BaseModel):
+    """Who may what in a project."""
+
+    model_config = _VIEW
+
+    user: str
+    role: Literal["owner", "editor", "viewer"]
+    added_at: Moment
+
+
+class MembersPage(BaseModel):
+    """A page of members in the order of their names; ``next_cursor`` is null on the last."""
+
+    model_config = _VIEW
+
+    items: tuple[MemberView, ...]
     next_cursor: str | None
 
 

@@ -18,7 +18,7 @@ from shared.jobs.ids import new_token
 from shared.store.attributes import Row, attributes, from_attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
@@ -53,11 +53,17 @@ _HASTY_CONFIG: Final = Config(connect_timeout=1, read_timeout=1, retries={"mode"
 
 
 class RefusedError(TransitionRefusedError):
-    """A condition did not hold. ``rows`` are the rows as they stood, one a member of the transaction."""
+    """A condition did not hold.
 
-    def __init__(self, what: str, rows: Sequence[Row | None]) -> None:
+    Attributes:
+        rows: the rows as they stood, one a member of the transaction, where that was told.
+        failed: the members whose own condition did not hold; a single write is the only member.
+    """
+
+    def __init__(self, what: str, rows: Sequence[Row | None], failed: Collection[int] = (0,)) -> None:
         super().__init__(what, "the row's condition did not hold")
         self.rows = tuple(rows)
+        self.failed = frozenset(failed)
 
     @property
     def row(self) -> Row | None:
@@ -175,10 +181,11 @@ class DynamoTable:
             if code != "TransactionCanceledException":
                 raise
             reasons: Any = error.response.get("CancellationReasons", ())
-            if not any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
+            failed = [at for at, reason in enumerate(reasons) if reason.get("Code") == "ConditionalCheckFailed"]
+            if not failed:
                 raise  # such as an illegal expression: no condition of ours refused
             rows = [from_attributes(reason["Item"]) if reason.get("Item") else None for reason in reasons]
-            raise RefusedError(what, rows) from error
+            raise RefusedError(what, rows, failed) from error
 
     def put_many(self, rows: Sequence[Row]) -> None:
         """Write whole rows of different keys over whatever stands there, 25 a call; not together, in no order."""

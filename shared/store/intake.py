@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from shared.clock import from_iso, to_iso
+from shared.errors import NotPermittedError
 from shared.jobs.ids import new_token
 from shared.jobs.statuses import JobStatus
 from shared.store.dynamodb import DynamoTable, RefusedError
@@ -20,6 +21,7 @@ from shared.store.item_rows import NewItem, new_item_row
 from shared.store.keys import idempotency_key, ledger_key, spec_key
 from shared.store.ledger_rows import ledger_from_row, ledger_row
 from shared.store.ledgers import LedgerStore, refused_ledger
+from shared.store.projects import may_edit
 from shared.store.spec_rows import spec_row
 
 if TYPE_CHECKING:
@@ -34,8 +36,8 @@ __all__ = ["IdempotencyRecord", "IntakeStore", "NewJob", "Replay"]
 
 _MEMBERS: Final = 100
 """What one transaction may hold."""
-_HEAD: Final = 3
-"""Ledger, spec and idempotency row, in the first transaction."""
+_HEAD: Final = 4
+"""Ledger, spec, idempotency row and the creator's membership, in the first transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,17 @@ class IdempotencyRecord:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to be created; ``ledger`` as it will stand when all rows do (status queued)."""
+    """A job to be created; ``ledger`` as it will stand when all rows do (status queued).
+
+    ``member`` is whose membership of the project, with a role that may create jobs, is a condition of the creation: a
+    removal of the member, or of the project, comes wholly before it or wholly after it.
+    """
 
     ledger: Ledger
     spec: JobSpec
     items: Sequence[NewItem]
     idempotency: IdempotencyRecord | None = None
+    member: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,10 @@ class IntakeStore:
 
         A crash at any point leaves either nothing, or a job in intake that nobody sees and that the same key, or the
         sweeper, can pick up after ``check_at``.
+
+        Raises:
+            NotPermittedError: ``job.member`` is not, or no longer, a member who may create jobs.
+            RefusedError: the job's rows are there already.
         """
         first = _MEMBERS - _HEAD
         whole = len(job.items) <= first
@@ -89,11 +100,15 @@ class IntakeStore:
         ledger = job.ledger
         if not whole:
             ledger = ledger.evolve(status=JobStatus.INTAKE, intake_token=token, intake_key=key)
-        members = [Insert(ledger_row(ledger)), Insert(spec_row(job.spec)), *self._idempotency(job, now)]
+        guard = [] if job.member is None else [may_edit(ledger.project_id, job.member)]
+        members: list[Check | Insert] = [*guard, Insert(ledger_row(ledger)), Insert(spec_row(job.spec))]
+        members += self._idempotency(job, now)
         members += [Insert(new_item_row(job.ledger.job_id, item)) for item in job.items[:first]]
         try:
             self.table.transact("create", members)
-        except RefusedError:
+        except RefusedError as refused:
+            if guard and 0 in refused.failed:
+                raise NotPermittedError("create", f"{job.member} may not create jobs in the project") from refused
             replay = self.find(job, now=now)
             if replay is None:
                 raise

@@ -8,12 +8,15 @@ from shared.jobs.ids import JOB, PROJECT, ulid_of
 
 __all__ = [
     "EVENT_PREFIX",
+    "FORMER_PREFIX",
     "ITEM_PREFIX",
     "JOB_PREFIX",
+    "MEMBER_PREFIX",
     "PROJECT_PREFIX",
     "WATCH_SHARDS",
     "Key",
     "event_key",
+    "former_member_key",
     "idempotency_key",
     "item_key",
     "job_id_of",
@@ -26,6 +29,7 @@ __all__ = [
     "project_key",
     "project_partition",
     "spec_key",
+    "user_of_key",
     "user_partition",
     "watch_shard",
     "work_key",
@@ -38,6 +42,8 @@ JOB_PREFIX: Final = "JOB#"
 ITEM_PREFIX: Final = "ITEM#"
 EVENT_PREFIX: Final = "EVENT#"
 PROJECT_PREFIX: Final = "PROJECT#"
+MEMBER_PREFIX: Final = "MEMBER#"
+FORMER_PREFIX: Final = "FORMER#"
 WATCH_SHARDS: Final = 8
 """The sweeper's index is spread over so many partitions."""
 
@@ -64,7 +70,12 @@ def project_key(project_id: str) -> Key:
 
 def member_key(project_id: str, user: str) -> Key:
     """A member's role."""
-    return {"pk": project_partition(project_id), "sk": f"MEMBER#{user}"}
+    return {"pk": project_partition(project_id), "sk": MEMBER_PREFIX + user}
+
+
+def former_member_key(project_id: str, user: str) -> Key:
+    """That somebody was a member: their own partition may still hold rows of the project."""
+    return {"pk": project_partition(project_id), "sk": FORMER_PREFIX + user}
 
 
 def membership_key(project_id: str, user: str) -> Key:
@@ -116,6 +127,11 @@ def watch_shard(job_id: str) -> str:
 def project_id_of(pk: str) -> str:
     """The project whose partition ``pk`` is."""
     return PROJECT + pk.removeprefix(PROJECT_PREFIX)
+
+
+def user_of_key(sk: str) -> str:
+    """The user whose membership, present or former, stands at ``sk``; users' names may hold a ``#``."""
+    return sk.partition("#")[2]
 
 
 def job_id_of(sk: str) -> str:

@@ -34,10 +34,11 @@ def test_api_reads_one_index_when_it_lists_active_jobs(dev: Assembly) -> None:
     assert indexes == {"Table.Arn/index/active": {"dynamodb:Query"}}
 
 
-def test_api_deletes_no_row_when_deployed(dev: Assembly) -> None:
+def test_api_may_delete_single_rows_and_neither_scan_nor_write_in_bulk_when_deployed(dev: Assembly) -> None:
     assert allowed(dev, "api")["Table.Arn"] == {
         "dynamodb:BatchGetItem",
         "dynamodb:ConditionCheckItem",
+        "dynamodb:DeleteItem",
         "dynamodb:GetItem",
         "dynamodb:PutItem",
         "dynamodb:Query",

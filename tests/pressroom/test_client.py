@@ -100,6 +100,20 @@ def test_lists_and_gets_projects_over_pages(client: PressroomClient, api: FakeAp
     assert len(api.calls("GET /v1/projects")) == 3
 
 
+def test_adds_reads_and_removes_members_whose_names_need_quoting(
+    client: PressroomClient, api: FakeApi, project: str
+) -> None:
+    names = ["client:nightly", "bob@example.com", "M\u00fcller #1"]
+    added = [client.put_member(project, name, "viewer") for name in names]
+
+    assert [member.user for member in client.list_members(project)] == names
+    assert client.get_member(project, names[2]) == added[2]
+    client.remove_member(project, names[2])
+    with pytest.raises(NotFoundError):
+        client.remove_member(project, names[2])
+    assert api.calls("PUT .*")[2].path == f"/v1/projects/{project}/members/M%C3%BCller%20%231"
+
+
 def test_creates_a_job_with_what_was_given_and_nothing_else(
     client: PressroomClient, api: FakeApi, project: str
 ) -> None:

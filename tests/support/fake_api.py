@@ -13,7 +13,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final, Self, cast
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from shared.jobs.statuses import FINAL
 
@@ -229,6 +229,7 @@ class FakeApi:
         self.local_tokens = True
         self.valid_tokens: set[str] = set()
         self.projects: dict[str, dict[str, Any]] = {}
+        self.members: dict[str, dict[str, Any]] = {}
         self.jobs: dict[str, FakeJob] = {}
         self.on_ask: Callable[[Asked], None] = lambda _: None
         self._refusals: deque[tuple[str, Answer]] = deque()
@@ -306,6 +307,10 @@ class FakeApi:
             "GET /v1/projects/([^/]+)": lambda _, project: (
                 Answer(200, self.projects[project]) if project in self.projects else _missing()
             ),
+            "GET /v1/projects/([^/]+)/members": lambda asked, _: _page(asked, list(self.members.values())),
+            "GET /v1/projects/([^/]+)/members/([^/]+)": lambda _, __, user: self._member(unquote(user)),
+            "PUT /v1/projects/([^/]+)/members/([^/]+)": self._put_member,
+            "DELETE /v1/projects/([^/]+)/members/([^/]+)": self._remove_member,
             "POST /v1/projects/([^/]+)/jobs": self._submit,
             "GET /v1/projects/([^/]+)/jobs": self._list_jobs,
             f"GET {job}": self._get_job,
@@ -323,6 +328,17 @@ class FakeApi:
 
     def _create_project(self, asked: Asked) -> Answer:
         return Answer(201, self.projects[self.add_project(asked.body["name"])])
+
+    def _member(self, user: str) -> Answer:
+        return Answer(200, self.members[user]) if user in self.members else _missing()
+
+    def _put_member(self, asked: Asked, _: str, user: str) -> Answer:
+        name = unquote(user)
+        self.members[name] = {"user": name, "role": asked.body["role"], "added_at": NOON}
+        return self._member(name)
+
+    def _remove_member(self, _: Asked, __: str, user: str) -> Answer:
+        return Answer(204, raw=b"") if self.members.pop(unquote(user), None) else _missing()
 
     def _submit(self, asked: Asked, project: str) -> Answer:
         if project not in self.projects:
@@ -528,6 +544,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def do_POST(self) -> None:
+        self._serve()
+
+    def do_PUT(self) -> None:
+        self._serve()
+
+    def do_DELETE(self) -> None:
         self._serve()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name

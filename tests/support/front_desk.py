@@ -19,7 +19,7 @@ from shared.store.dynamodb import DynamoTable
 from shared.store.intake import IntakeStore
 from shared.store.items import ItemStore
 from shared.store.ledgers import LedgerStore
-from shared.store.projects import Project
+from shared.store.projects import Project, Role
 from tests.support.clock import ManualClock
 from tests.support.http_events import ApiClient
 from tests.support.workshop import ScriptedClaude, Workshop
@@ -134,15 +134,7 @@ class FrontDesk:
 
     def join(self, user: str, role: str) -> None:
         """Make ``user`` a member."""
-        self.store().client.put_item(
-            TableName=self.table.name,
-            Item={
-                "pk": {"S": f"PROJECT#{self.project[4:]}"},
-                "sk": {"S": f"MEMBER#{user}"},
-                "role": {"S": role},
-                "added_at": {"S": "2026-11-22T12:00:00.000Z"},
-            },
-        )
+        self.services().projects.put_member(self.project, user, Role(role), now=self.clock.now())
 
     @property
     def jobs(self) -> str:

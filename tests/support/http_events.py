@@ -170,3 +170,11 @@ class ApiClient:
     def post(self, path: str, json_body: object = None, **parts: Any) -> HttpAnswer:
         """POST."""
         return self.call("POST", path, json_body, **parts)
+
+    def put(self, path: str, json_body: object = None, **parts: Any) -> HttpAnswer:
+        """PUT."""
+        return self.call("PUT", path, json_body, **parts)
+
+    def delete(self, path: str, **parts: Any) -> HttpAnswer:
+        """DELETE."""
+        return self.call("DELETE", path, **parts)

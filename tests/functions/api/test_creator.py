@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from functions.api.submission import Submission, SubmissionReader
 from shared.store.dynamodb import DynamoTable
 from tests.support.crashing import Calls, CrashError, watched
 from tests.support.front_desk import body_of
@@ -301,3 +302,28 @@ def test_a_job_in_intake_is_absent_from_every_route(live_desk: FrontDesk) -> Non
     assert client.post(f"{hidden}/process-next").status == 404
     for status in (None, "active", "queued"):
         assert client.get(desk.jobs, query={"status": status} if status else {}).json["items"] == []
+
+
+@pytest.mark.acceptance(40)
+@pytest.mark.parametrize("role", [None, "viewer"])
+def test_nothing_is_created_when_the_membership_goes_while_the_request_is_read(
+    desk: FrontDesk, monkeypatch: pytest.MonkeyPatch, role: str | None
+) -> None:
+    desk.join("erin", "editor")
+    read = SubmissionReader.read
+
+    def slow(reader: SubmissionReader, *arguments: Any, **options: Any) -> Submission:
+        projects = desk.services().projects
+        if role is None:
+            projects.remove_member(desk.project, "erin")
+        else:
+            desk.join("erin", role)
+        return read(reader, *arguments, **options)
+
+    monkeypatch.setattr(SubmissionReader, "read", slow)
+
+    answer = desk.client("erin").post(desk.jobs, body_of(), headers={"Idempotency-Key": "k"})
+
+    assert (answer.status, answer.json["code"]) == (403, "forbidden")
+    assert desk.client().get(desk.jobs).json["items"] == []
+    assert desk.messages() == []

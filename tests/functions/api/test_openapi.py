@@ -102,6 +102,8 @@ def test_answers_have_the_members_that_the_document_requires(desk: FrontDesk) ->
         "SingleItemView": desk.client().get(f"{job}/items/1"),
         "ProcessNextView": desk.client().post(f"{job}/process-next", {"wait_seconds": 0}),
         "ProjectsPage": desk.client().get("/v1/projects"),
+        "MembersPage": desk.client().get(f"/v1/projects/{desk.project}/members"),
+        "MemberView": desk.client().get(f"/v1/projects/{desk.project}/members/alice"),
         "LimitsView": desk.client().get("/v1/limits"),
         "KindsView": desk.client().get("/v1/kinds"),
         "DryRunView": desk.client().post(desk.jobs, body_of(2), query={"dry_run": "true"}),

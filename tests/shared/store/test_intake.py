@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.errors import NotPermittedError
 from shared.jobs.ids import JOB, PROJECT, new_id, new_token
 from shared.jobs.lanes import first_generation_lanes
 from shared.jobs.ledger import Ledger
@@ -17,6 +18,7 @@ from shared.store.items import ItemStore
 from shared.store.job_lists import JobLists
 from shared.store.keys import idempotency_key
 from shared.store.ledgers import LedgerStore
+from shared.store.projects import Project, ProjectStore, Role
 from tests.support.ledgers import NOW, at, make_ledger, make_spec
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ def read(shelf: Shelf, job: NewJob) -> Ledger | None:
     return LedgerStore(shelf.table).read(job.ledger.project_id, job.ledger.job_id)
 
 
-@pytest.mark.parametrize(("items", "writes"), [(1, 1), (97, 1), (98, 3), (196, 3), (197, 4), (250, 4)])
+@pytest.mark.parametrize(("items", "writes"), [(1, 1), (96, 1), (97, 3), (195, 3), (196, 4), (250, 4)])
 @pytest.mark.acceptance(12)
 def test_job_stands_whole_when_it_was_created(shelf: Shelf, project_id: str, items: int, writes: int) -> None:
     job, store = new_job(project_id, items, key="k"), dying(shelf)
@@ -269,3 +271,25 @@ def test_create_is_refused_when_the_job_exists_and_no_key_explains_it(shelf: She
 
     with pytest.raises(RefusedError):
         IntakeStore(shelf.table).create(job, now=NOW)
+
+
+@pytest.mark.parametrize("role", [Role.OWNER, Role.EDITOR, Role.VIEWER, None])
+@pytest.mark.parametrize("items", [2, 120])
+def test_job_is_created_only_when_its_creator_is_a_member_who_may_at_that_moment(
+    shelf: Shelf, project_id: str, role: Role | None, items: int
+) -> None:
+    projects = ProjectStore(shelf.table)
+    projects.create(Project(project_id, "P", NOW), owner="ada")
+    if role is not None:
+        projects.put_member(project_id, "eve", role, now=NOW)
+    job = replace(new_job(project_id, items, key="k"), member="eve")
+
+    if role in {Role.OWNER, Role.EDITOR}:
+        assert isinstance(IntakeStore(shelf.table).create(job, now=NOW), Ledger)
+        assert listed(shelf, project_id) == [job.ledger.job_id]
+    else:
+        with pytest.raises(NotPermittedError):
+            IntakeStore(shelf.table).create(job, now=NOW)
+        assert read(shelf, job) is None
+        assert positions(shelf, job.ledger.job_id) == []
+        assert shelf.table.get(idempotency_key(project_id, "k")) is None

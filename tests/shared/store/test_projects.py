@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.errors import LastOwnerError, NoProjectError
 from shared.jobs.ids import PROJECT, new_id
-from shared.store.dynamodb import RefusedError
-from shared.store.projects import Membership, Project, ProjectStore, Role
+from shared.store.dynamodb import DynamoTable, RefusedError
+from shared.store.keys import former_member_key
+from shared.store.projects import Member, Membership, Project, ProjectStore, Role
 from tests.support.ledgers import NOW, at
 
 if TYPE_CHECKING:
     from tests.shared.store.conftest import Shelf
+    from tests.support.resources import TableHandle
 
 
 def made(shelf: Shelf, owner: str, count: int = 1) -> list[Project]:
@@ -56,3 +60,71 @@ def test_project_is_not_overwritten_when_its_id_is_taken(shelf: Shelf) -> None:
 
     assert ProjectStore(shelf.table).role_of(project.project_id, "eve") is None
     assert ProjectStore(shelf.table).of_user("eve", after=None, limit=5) == []
+
+
+def test_member_has_both_sides_of_the_membership_until_it_is_taken_away(shelf: Shelf) -> None:
+    (project,) = made(shelf, "katherine")
+    store, id_ = ProjectStore(shelf.table), project.project_id
+
+    added = store.put_member(id_, "dorothy", Role.VIEWER, now=NOW)
+    promoted = store.put_member(id_, "dorothy", Role.OWNER, now=at(60))
+
+    assert (added, promoted) == (Member("dorothy", Role.VIEWER, NOW), Member("dorothy", Role.OWNER, NOW))
+    assert store.put_member(id_, "dorothy", Role.OWNER, now=at(90)) == promoted
+    assert store.members(id_, after=None, limit=5) == [promoted, Member("katherine", Role.OWNER, NOW)]
+    assert store.of_user("dorothy", after=None, limit=5) == [Membership(project, Role.OWNER)]
+    assert shelf.table.get(former_member_key(id_, "dorothy")) is None
+
+    assert store.remove_member(id_, "dorothy")
+    assert not store.remove_member(id_, "dorothy")
+    assert store.of_user("dorothy", after=None, limit=5) == []
+    assert shelf.table.get(former_member_key(id_, "dorothy")) is not None
+
+
+def test_last_owner_neither_goes_nor_steps_down(shelf: Shelf) -> None:
+    (project,) = made(shelf, "mary")
+    store, id_ = ProjectStore(shelf.table), project.project_id
+    store.put_member(id_, "jean", Role.EDITOR, now=NOW)
+
+    with pytest.raises(LastOwnerError):
+        store.remove_member(id_, "mary")
+    with pytest.raises(LastOwnerError):
+        store.put_member(id_, "mary", Role.VIEWER, now=NOW)
+
+    assert store.role_of(id_, "mary") is Role.OWNER
+    store.put_member(id_, "jean", Role.OWNER, now=NOW)
+    assert store.put_member(id_, "mary", Role.VIEWER, now=NOW).role is Role.VIEWER
+
+
+def test_nobody_becomes_a_member_when_there_is_no_project(shelf: Shelf) -> None:
+    missing = new_id(PROJECT, NOW)
+
+    for role in Role:
+        with pytest.raises(NoProjectError):
+            ProjectStore(shelf.table).put_member(missing, "ada", role, now=NOW)
+
+    assert ProjectStore(shelf.table).members(missing, after=None, limit=5) == []
+
+
+@pytest.mark.emulator
+def test_one_owner_is_left_when_all_owners_remove_each_other_at_once(table: TableHandle) -> None:
+    store = ProjectStore(DynamoTable(table.client, table.name))
+    project = Project(new_id(PROJECT, NOW), "P", NOW)
+    owners = [f"owner-{number}" for number in range(6)]
+    store.create(project, owner=owners[0])
+    for owner in owners[1:]:
+        store.put_member(project.project_id, owner, Role.OWNER, now=NOW)
+
+    def remove(owner: str) -> bool:
+        try:
+            return store.remove_member(project.project_id, owner)
+        except LastOwnerError:
+            return False
+
+    with ThreadPoolExecutor(len(owners)) as threads:
+        removed = list(threads.map(remove, owners))
+
+    assert sum(removed) == len(owners) - 1
+    (left,) = store.members(project.project_id, after=None, limit=10)
+    assert left.role is Role.OWNER
+    assert removed[owners.index(left.user)] is False
