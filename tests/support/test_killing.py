@@ -14,7 +14,7 @@ from tests.support.killing import flows
 from tests.support.killing.executioner import KillingError
 from tests.support.killing.flows import CALLS, Point, calls_of, die_at, live_through, points_of
 from tests.support.killing.matrix import PAGE, rows_on
-from tests.support.killing.registry import FLOWS, sample, written_in
+from tests.support.killing.registry import FLOWS, is_write, sample, written_in
 from tests.support.killing.theatre import Theatre, opened_in
 from tests.support.repository import ROOT
 
@@ -69,21 +69,23 @@ def test_every_flow_has_a_name_of_its_own_and_calls_when_recorded() -> None:
 
 def test_the_page_tells_of_every_point_when_read() -> None:
     points = [(flow.name, str(point)) for flow in FLOWS for point in points_of(flow)]
+    rows = rows_on(PAGE.read_text("utf-8"))
+    ends = {flow.name: flow.ends for flow in FLOWS}
 
-    assert rows_on(PAGE.read_text("utf-8")) == points
+    assert [(row.flow, row.point) for row in rows] == points
+    assert [row for row in rows if row.outcome not in ends[row.flow]] == []
 
 
 def test_sample_has_what_lies_between_the_writes_of_a_flow_when_taken() -> None:
     for flow in FLOWS:
         points, chosen = points_of(flow), sample(flow, 0, seed=1)
-        writes = [point for point in points if written_in([point.call])]
-        assert set(chosen) <= set(points)
+        writes = [number for number, point in enumerate(points) if is_write(point.call)]
+        numbers = [points.index(point) for point in chosen]
+        assert numbers == sorted(set(numbers))
         if len(writes) > 1:
-            first, last = points.index(writes[0]), points.index(writes[-1])
-            assert any(first < points.index(point) <= last for point in chosen), flow.name
+            assert any(writes[0] < number <= writes[-1] for number in numbers), flow.name
         elif writes:
-            assert chosen[0] == writes[0], flow.name
-            assert chosen[1].number > writes[0].number, flow.name
+            assert numbers == [writes[0], writes[0] + 1], flow.name
 
 
 @pytest.mark.parametrize("name", ["api: a job is created, and the caller asks again", "processor: an item is put back"])

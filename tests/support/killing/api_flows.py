@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.store.keys import PROJECT_PREFIX, user_partition
 from tests.support.killing.flows import Flow
 from tests.support.killing.job_topics import BOTH, FIRST_LOST, REFUSED
 from tests.support.killing.stage import Stage
@@ -103,20 +102,6 @@ def process_next(*, arrives: bool) -> Callable[[Stage], Invocation]:
     return arrange
 
 
-def new_project(stage: Stage) -> Invocation:
-    """A request for a project."""
-    return stage.request(body={"name": "News"}, path="/v1/projects", again=False)
-
-
-def membership_and_project_agree(stage: Stage) -> None:
-    """The owner sees the new project from both sides, or from neither."""
-    seen = stage.desk.services().projects.of_user("alice", after=None, limit=10)
-    names = sorted(membership.project.name for membership in seen)
-    rows = stage.workshop.table.query(user_partition("alice"), prefix=PROJECT_PREFIX, consistent=True)
-    assert names in (["Blog"], ["Blog", "News"])
-    assert len(list(rows)) == len(names)
-
-
 FLOWS = (
     Flow(
         name="api: a job is created, and the caller asks again",
@@ -209,11 +194,5 @@ FLOWS = (
         name="api: process-next starts a processor that is lost",
         arrange=process_next(arrives=False),
         ends=[BOTH],
-    ),
-    Flow(
-        name="api: a project is created, and the caller never comes back",
-        arrange=new_project,
-        holds=membership_and_project_agree,
-        ends=["no job"],
     ),
 )

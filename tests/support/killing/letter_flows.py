@@ -75,7 +75,7 @@ FLOWS = (
     Flow(
         name="dead_letters: an item fails whose message was sent again three times",
         arrange=the_fourth,
-        ends=[FIRST_LOST],
+        ends=[FIRST_LOST, BOTH],  # whoever the sweeper sends for may be faster than the letter that comes back
     ),
     Flow(
         name="dead_letters: a failed item stops the job",

@@ -2,8 +2,8 @@
 
 ``make crash-matrix`` prints a row a point and writes ``docs/crash-matrix.md``. With ``ARGS``: ``--flow TEXT`` only
 flows with that in their name, ``--sample N`` only N points of each beside its first and last write, ``--workers N``,
-``--record`` writes the calls that the flows' runs make into ``calls.json`` instead of killing anything. Only a whole
-run writes the page.
+``--record`` writes the calls that the flows' runs make into ``calls.json`` instead of killing anything. A run of some
+flows replaces their rows on the page, one of a sample none; nor does one in which something failed.
 """
 
 from __future__ import annotations
@@ -71,16 +71,28 @@ def page(rows: Sequence[Row]) -> str:
     return "".join(lines)
 
 
-def rows_on(text: str) -> list[tuple[str, str]]:
-    """Flow and point of every row of a page."""
-    found: list[tuple[str, str]] = []
+def rows_on(text: str) -> list[Row]:
+    """The rows of a page."""
+    found: list[Row] = []
     flow = ""
     for line in text.splitlines():
         if line.startswith("## "):
             flow = line.removeprefix("## ")
         elif line.startswith("| ") and line[2].isdigit():
-            found.append((flow, line.split(" | ")[0].removeprefix("| ")))
+            point, outcome = line.strip("| ").split(" | ")
+            found.append(Row(flow, point, outcome))
     return found
+
+
+def _write(rows: Sequence[Row]) -> None:
+    """Put ``rows`` on the page, in the order of the flows; what is no flow any more goes."""
+    kept = rows_on(PAGE.read_text("utf-8")) if PAGE.exists() else []
+    of_flow: dict[str, list[Row]] = {}
+    new = {row.flow for row in rows}
+    for row in (*rows, *(row for row in kept if row.flow not in new)):
+        of_flow.setdefault(row.flow, []).append(row)
+    PAGE.write_text(page([row for flow in FLOWS for row in of_flow.get(flow.name, ())]), "utf-8")
+    _say(f"docs/{PAGE.name} is written.")
 
 
 class _Workers:
@@ -157,7 +169,7 @@ def main() -> int:
 
 
 def _kill(workers: _Workers, flows: Sequence[Flow], further: int | None) -> int:
-    """Carry the points out and print them; the page too, if it was all of them and all held."""
+    """Carry the points out and print them; write them on the page too, if they were all and all held."""
     began, rows, failed = time.monotonic(), [], 0
     tasks = list(_tasks(flows, further))
     for (flow, point), told in zip(tasks, workers.carry_out(tasks), strict=True):
@@ -167,9 +179,8 @@ def _kill(workers: _Workers, flows: Sequence[Flow], further: int | None) -> int:
         failed += not told.passed
         _say(f"{'ok    ' if told.passed else 'FAILED'}  {row.flow}  |  {row.point}  |  {row.outcome}")
     _say(f"{len(rows)} points, {failed} failed, in {time.monotonic() - began:.0f} s")
-    if not failed and further is None and len(flows) == len(FLOWS):
-        PAGE.write_text(page(rows), "utf-8")
-        _say(f"docs/{PAGE.name} is written.")
+    if not failed and further is None:
+        _write(rows)
     return 1 if failed else 0
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Final
 
-from tests.support.killing import api_flows, ending_flows, letter_flows, processor_flows, sweeper_flows
+from tests.support.killing import (
+    api_flows,
+    ending_flows,
+    letter_flows,
+    processor_flows,
+    project_flows,
+    sweeper_flows,
+)
 from tests.support.killing.flows import points_of
 from tests.support.killing.victim import ANSWER, CLAUDE
 
@@ -14,10 +21,11 @@ if TYPE_CHECKING:
 
     from tests.support.killing.flows import Flow, Point
 
-__all__ = ["FLOWS", "by_chance", "sample", "written_in"]
+__all__ = ["FLOWS", "by_chance", "is_write", "sample", "written_in"]
 
 FLOWS: Final[tuple[Flow, ...]] = (
     *api_flows.FLOWS,
+    *project_flows.FLOWS,
     *processor_flows.FLOWS,
     *letter_flows.FLOWS,
     *sweeper_flows.FLOWS,
@@ -25,7 +33,11 @@ FLOWS: Final[tuple[Flow, ...]] = (
 )
 
 _READS: Final = frozenset({ANSWER, CLAUDE, "BatchGetItem", "GetItem", "Query"})
-"""Calls that change nothing in the table, a queue or a topic."""
+
+
+def is_write(call: str) -> bool:
+    """Whether the call may change something in the table, a queue, a topic or another function."""
+    return call not in _READS
 
 
 def written_in(calls: Iterable[str]) -> set[str]:
@@ -39,7 +51,7 @@ def sample(flow: Flow, further: int, *, seed: int) -> tuple[Point, ...]:
     Where they are one write or one point, that before or behind it is the second.
     """
     points = points_of(flow)
-    writes = [index for index, point in enumerate(points) if point.call not in _READS]
+    writes = [index for index, point in enumerate(points) if is_write(point.call)]
     chosen = {writes[0] + 1, writes[-1]} if writes else set()
     if len(chosen) == 1:
         chosen.add(writes[-1] + 1)

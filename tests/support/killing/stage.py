@@ -153,11 +153,12 @@ class Stage:
         key: str | None = None,
         again: bool = True,
         path: str | None = None,
+        method: str = "POST",
     ) -> Invocation:
         """A request of the api. Who gets no answer asks ``again``, or never comes back."""
         headers = {"content-type": "application/json"} | ({} if key is None else {"Idempotency-Key": key})
         event = http_event(
-            "POST",
+            method,
             path or self._path(action, job),
             claims=access_claims("alice"),
             body=json.dumps({} if body is None else body),
