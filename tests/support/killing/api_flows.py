@@ -27,6 +27,15 @@ def large_creation(stage: Stage, *, key: str | None = None, again: bool = True) 
     return stage.creation(LARGE, key=key, again=again, drive="client")
 
 
+def creation_an_hour_later(stage: Stage) -> Invocation:
+    """A request for a second job by somebody who may begin one an hour; the start of the first still fills the list."""
+    stage.desk.settings["jobs_per_hour"] = 1
+    stage.create(2)
+    stage.finish()
+    stage.pass_time(3_700)
+    return stage.creation(2, key="key-1")
+
+
 def left_in_intake(stage: Stage) -> Invocation:
     """The second request with a key whose first one died before it sealed the job."""
     stage.die(large_creation(stage, key="key-1"), at="UpdateItem seal")
@@ -118,6 +127,11 @@ FLOWS = (
         arrange=lambda stage: stage.creation(11, key="key-1"),
         afterwards=Stage.cancel_all,
         ends=["cancelled: 11 cancelled"],
+    ),
+    Flow(
+        name="api: a job is created when a start of long ago is forgotten",
+        arrange=creation_an_hour_later,
+        ends=[f"{BOTH}; {BOTH}"],
     ),
     Flow(
         name="api: a large job is taken in, and the caller asks again",

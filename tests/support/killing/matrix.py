@@ -1,9 +1,9 @@
 """The whole crash matrix: every point of every flow, each with a process that is killed there.
 
 ``make crash-matrix`` prints a row a point and writes ``docs/crash-matrix.md``. With ``ARGS``: ``--flow TEXT`` only
-flows with that in their name, ``--sample N`` only N points of each beside its first and last write, ``--workers N``,
-``--record`` writes the calls that the flows' runs make into ``calls.json`` instead of killing anything. A run of some
-flows replaces their rows on the page, one of a sample none; nor does one in which something failed.
+flows with that in their name (may be given again), ``--sample N`` only N points of each beside those between its writes,
+``--workers N``, ``--record`` writes the calls that the flows' runs make into ``calls.json`` instead of killing anything.
+A run of some flows replaces their rows on the page, one of a sample none; nor does one in which something failed.
 """
 
 from __future__ import annotations
@@ -146,8 +146,10 @@ def _tasks(flows: Sequence[Flow], further: int | None) -> Iterator[Task]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make crash-matrix ARGS=...", description=__doc__)
-    parser.add_argument("--flow", default="", metavar="TEXT", help="only flows with this in their name")
-    parser.add_argument("--sample", type=int, metavar="N", help="N points a flow beside its first and last write")
+    parser.add_argument(
+        "--flow", action="append", metavar="TEXT", help="only flows with this in their name; may be given again"
+    )
+    parser.add_argument("--sample", type=int, metavar="N", help="N points a flow beside those between its writes")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes, each with an emulator")
     parser.add_argument("--record", action="store_true", help="write what the flows call, and kill nothing")
     return parser.parse_args()
@@ -156,9 +158,9 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Run it; the exit code."""
     arguments = _arguments()
-    flows = [flow for flow in FLOWS if arguments.flow in flow.name]
+    flows = [flow for flow in FLOWS if any(text in flow.name for text in arguments.flow or [""])]
     if not flows:
-        _say(f"no flow has {arguments.flow!r} in its name")
+        _say(f"no flow has any of {arguments.flow} in its name")
         return 2
     with ExitStack() as stack:
         workers = _Workers(arguments.workers)

@@ -36,6 +36,7 @@ from shared.jobs.transitions import final_status
 from shared.store.events import EventStore
 from shared.store.keys import JOB_PREFIX, ledger_key, project_partition
 from shared.store.ledger_rows import ledger_from_row
+from shared.store.loads import LoadStore
 from shared.turns.claiming import Held
 from shared.turns.dispositions import Acknowledge
 from tests.support.clock import ManualClock
@@ -267,7 +268,7 @@ class Stage:
     def _environ(self, function: str) -> dict[str, str]:
         table, queue, topic = self.table.name, self.queue.url, self.theatre.topic_arn
         settings: Mapping[str, DataclassInstance] = {
-            "api": ApiSettings(table_name=table, queue_url=queue, processor_function="processor"),
+            "api": ApiSettings(table_name=table, queue_url=queue, processor_function="processor", **self.desk.settings),
             "dead_letters": DeadLettersSettings(
                 table_name=table, queue_url=queue, dead_letters_url=self.queue.dead_letters_url
             ),
@@ -448,8 +449,9 @@ class Stage:
 
     def check_now(self) -> set[str]:
         """The protocol's invariants hold for every job that can be seen; the keys of all outcomes that stand."""
-        recorded = set[str]()
-        for job in self.ledgers():
+        recorded, jobs = set[str](), self.ledgers()
+        self._check_load(jobs)
+        for job in jobs:
             now = self.snapshot(job)
             if job.status is not JobStatus.INTAKE:
                 check(now, History(max_attempts=5))
@@ -468,8 +470,9 @@ class Stage:
         Args:
             spared: calls that ended in an error of the account: no attempts.
         """
-        told, calls = {note["id"] for note in self.theatre.told()}, self.called()
-        for job in self.ledgers():
+        told, calls, jobs = {note["id"] for note in self.theatre.told()}, self.called(), self.ledgers()
+        self._check_load(jobs)
+        for job in jobs:
             self._check_end_of(job, calls, spared)
             # The final status is what the counts say, and was told of under one id for each generation.
             assert final_status(replace(job, status=JobStatus.PROCESSING)) is job.status, job
@@ -480,6 +483,11 @@ class Stage:
         self.handle_letters()
         assert self.called() == calls, "Claude was asked after the end"
         assert not self.taken, "a message outlived its job"
+
+    def _check_load(self, jobs: Sequence[Ledger]) -> None:
+        """What the owner has taken up is what her unfinished jobs take up, at every moment."""
+        load = LoadStore(self.workshop.table).read("alice", self.desk.project)
+        assert load.unfinished == sum(not job.final for job in jobs), (load, jobs)
 
     def _check_end_of(self, job: Ledger, calls: Counter[str], spared: int) -> None:
         rows = self.workshop.all_items(job)
