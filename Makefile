@@ -74,6 +74,10 @@ SOAK_SEED ?= 1
 crash-matrix: setup ## kills the process at every call of every flow, and writes the table (ARGS="--flow NAME")
 	@$(BIN)/python -m tests.support.killing.matrix --workers $(WORKERS) $(ARGS)
 
+.PHONY: faults
+faults: setup ## every call of AWS fails in every way, one after the other: half an hour
+	@SOAK_FAULTS=1 $(BIN)/python -m pytest -n $(WORKERS) --no-cov $(ARGS) tests/e2e/test_aws_faults.py
+
 .PHONY: bench
 bench: setup ## AWS calls and units an item, throughput, import times
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -1,9 +1,10 @@
 """The whole crash matrix: every point of every flow, each with a process that is killed there.
 
 ``make crash-matrix`` prints a row a point and writes ``docs/crash-matrix.md``. With ``ARGS``: ``--flow TEXT`` only
-flows with that in their name (may be given again), ``--sample N`` only N points of each beside those between its writes,
-``--workers N``, ``--record`` writes the calls that the flows' runs make into ``calls.json`` instead of killing anything.
-A run of some flows replaces their rows on the page, one of a sample none; nor does one in which something failed.
+flows with that in their name (may be given again), ``--sample N`` only N points of each beside those between its
+writes, ``--workers N``, ``--record`` writes the calls that the flows' runs make into ``calls.json`` instead of killing
+anything. A run of some flows replaces their rows on the page, one of a sample none; nor does one in which something
+failed.
 """
 
 from __future__ import annotations

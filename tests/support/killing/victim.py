@@ -22,10 +22,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
-import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
+from shared import aws
 from shared.clock import SystemClock, from_iso, milliseconds
 from shared.store.dynamodb import DynamoTable
 from tests.support.lambda_context import FakeContext
@@ -150,8 +150,8 @@ class _Switch:
 
     def install(self) -> None:
         """Put the switch into this process: its AWS clients, its Claude, its clock, its chance."""
-        session = boto3._get_default_session()  # the one that makes the handlers' clients
-        session.events.register("before-call", self.before_call)
+        hook: Any = self.before_call  # its type is said to return nothing; what it returns stands for an answer
+        aws._session().register("before-call", hook)  # the session that makes the handlers' clients
         self._name_writes()
         self._watch_claude()
         self._set_clock()

@@ -12,10 +12,9 @@ import os
 import socket
 import struct
 import sys
-from typing import Final
+from typing import Final, Literal
 
-import boto3
-
+from shared import aws, patience
 from tests.support.killing import victim
 
 __all__ = ["HANDLERS", "STATUS"]
@@ -24,7 +23,7 @@ STATUS: Final = struct.Struct("!I")
 HANDLERS: Final = tuple(
     f"functions.{name}.handler" for name in ("api", "dead_letters", "finalizer", "journal", "processor", "sweeper")
 )
-_SERVICES: Final = ("dynamodb", "lambda", "sns", "sqs")
+_SERVICES: Final[tuple[Literal["dynamodb", "lambda", "sns", "sqs"], ...]] = ("dynamodb", "lambda", "sns", "sqs")
 
 
 def _warm_up() -> None:
@@ -33,7 +32,7 @@ def _warm_up() -> None:
         importlib.import_module(handler)
     importlib.import_module("shared.generation.kinds")
     for service in _SERVICES:
-        boto3.client(service).close()  # the descriptions of the services are read
+        aws.client(service, patience.STORE).close()  # the descriptions of the services are read
 
 
 def _serve(control: socket.socket) -> None:
