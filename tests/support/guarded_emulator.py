@@ -109,7 +109,7 @@ def _judge_calls(trail: _Trail) -> None:
         keys = _partitions(request)
         return {**keyless(body), **({"dynamodb:LeadingKeys": keys} if keys else {})}
 
-    def judge(
+    def judge(  # noqa: PLR0917  the signature is ministack's
         access_key: str, action: str, service: str, region: str, resource_arn: str = "*", service_context: Any = None
     ) -> Any:
         action, context = _BATCHES.get(action, action), service_context
@@ -172,7 +172,7 @@ def _ask_for_lambda(trail: _Trail) -> None:
             _, config = lambda_svc._get_func_record_for_qualifier(mapping["FunctionName"], mapping.get("Qualifier"))
             source = mapping["EventSourceArn"]
             actions = _POLLED[source.split(":")[2]] if config and mapping.get("Enabled", True) else ()
-            if all([may(config, action, source, repeats=True) for action in actions]):
+            if all(may(config, action, source, repeats=True) for action in actions):
                 yield account, region, mapping
 
     def log(function: dict[str, Any], request_id: str, *rest: Any, **more: Any) -> None:
@@ -180,7 +180,7 @@ def _ask_for_lambda(trail: _Trail) -> None:
         region, account = config["FunctionArn"].split(":")[3:5]
         group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{config['FunctionName']}"
         stream = f"arn:aws:logs:{region}:{account}:log-group:{group}:log-stream:any"
-        if all([may(config, action, stream, repeats=True) for action in _LOGGED]):
+        if all(may(config, action, stream, repeats=True) for action in _LOGGED):
             emit(function, request_id, *rest, **more)
 
     lambda_svc._iter_all_esms = permitted

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
     from tests.support.deployment import Deployment
-    from tests.support.local_api import Answer, LocalApi
+    from tests.support.local_api import Answer
     from tests.support.trail import Access, Trail
 
 __all__ = ["Journey"]

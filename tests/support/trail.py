@@ -86,7 +86,7 @@ def granted(deployment: Deployment, functions: Iterable[str]) -> set[Access]:
     """What the roles of ``functions`` allow, as they are deployed."""
     found: set[Access] = set()
     for function in functions:
-        for _, document in _policies(deployment, function).items():
+        for document in _policies(deployment, function).values():
             for statement in document["Statement"]:
                 assert statement["Effect"] == "Allow", statement
                 found |= {
