@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared import aws, patience
 from shared.errors import ErrorCode, ItemError, item_error
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["KeyedClaude", "SecretKey", "SecretsClient"]
 
-_CLIENT_CONFIG: Final = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 _PASSING: Final = frozenset({"InternalServiceError", "ThrottlingException", "TooManyRequestsException"})
 _SERVER_FAULT: Final = 500
 
@@ -51,7 +49,7 @@ class SecretKey:
     @classmethod
     def from_env(cls, name: str) -> Self:
         """The secret in the environment's account and region."""
-        return cls(boto3.client("secretsmanager", config=_CLIENT_CONFIG), name)
+        return cls(aws.client("secretsmanager", patience.SECRET), name)
 
     def read(self) -> str:
         """The key as it stands now.
@@ -107,24 +105,23 @@ class KeyedClaude:
             CallCancelledError: as the client's.
         """
         started = self.clock.now()
-        claude = self._claude or self._connected(self.read_key())
-        try:
-            return claude.generate(
-                prompt,
-                model=model,
-                idempotency_key=idempotency_key,
-                timeout_seconds=timeout_seconds,
-                cancelled=cancelled,
-            )
-        except ItemError as error:
+
+        def call(claude: Claude) -> Generation:
             left = timeout_seconds - (self.clock.now() - started).total_seconds()
-            renewed = self._renewed() if error.code is ErrorCode.AUTHENTICATION and left > 0 else None
+            if left <= 0:
+                raise item_error(ErrorCode.TIMEOUT, "reading Claude's key left no time for the call")
+            return claude.generate(
+                prompt, model=model, idempotency_key=idempotency_key, timeout_seconds=left, cancelled=cancelled
+            )
+
+        try:
+            return call(self._claude or self._connected(self.read_key()))
+        except ItemError as error:
+            renewed = self._renewed() if error.code is ErrorCode.AUTHENTICATION else None
             if renewed is None:
                 raise
         self.logger.info("Claude's key was rotated")
-        return renewed.generate(
-            prompt, model=model, idempotency_key=idempotency_key, timeout_seconds=left, cancelled=cancelled
-        )
+        return call(renewed)
 
     def _renewed(self) -> Claude | None:
         """A client with the secret's key, where that is another than the one that was refused."""

@@ -97,7 +97,7 @@ def _calls_of(operation: str, request: Mapping[str, Any]) -> Iterator[RowCall]:
         case "query":
             yield RowCall("Query", frozenset({request["ExpressionAttributeValues"][":pk"]["S"]}))
         case _:
-            raise NotImplementedError(f"say here what IAM is asked for {operation}")
+            raise LookupError(f"say here what IAM is asked for {operation}")
 
 
 def _partitions(keys: list[Mapping[str, Any]]) -> frozenset[str]:

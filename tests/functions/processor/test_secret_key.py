@@ -114,16 +114,27 @@ def test_refusal_stands_when_the_secret_still_holds_the_refused_key(provider: Pr
         assert (secret.reads, len(provider.calls)) == (reads, reads - 1)
 
 
-def test_refusal_stands_when_no_time_is_left_for_a_second_call(provider: Provider) -> None:
+def test_item_runs_out_of_time_when_none_is_left_for_a_second_call(provider: Provider) -> None:
     secret = Secret()
     claude = keyed(secret, provider)
     ask(claude)
     secret.key = provider.taken = "key-2"
     provider.answer_seconds = 60
 
-    with pytest.raises(ItemError, match="invalid x-api-key"):
+    with pytest.raises(ItemError, match="left no time") as caught:
         ask(claude)
-    assert secret.reads == 1
+    assert caught.value.code is ErrorCode.TIMEOUT
+    assert [key for key, _ in provider.calls] == ["key-1", "key-1"]
+
+
+def test_call_has_less_time_when_reading_the_key_took_some(provider: Provider) -> None:
+    def slow() -> str:
+        provider.clock.advance(8)
+        return "key-1"
+
+    claude = KeyedClaude(slow, provider.connect, provider.clock, Logger(service="test", level="CRITICAL"))
+    ask(claude)
+    assert provider.calls == [("key-1", 52)]
 
 
 def test_refusal_stands_when_the_secret_cannot_be_read_again(provider: Provider) -> None:
