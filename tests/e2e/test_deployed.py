@@ -56,9 +56,9 @@ def test_deployment_does_everything_with_just_what_it_is_granted_when_iam_is_enf
 
 def what_is_missing(deployment: Deployment, trail: Trail, grant: Access) -> Access:
     """What stopped a journey whose role lacked ``grant``."""
+    time.sleep(1)  # what another journey began is at its end
+    trail.begin()
     with without(deployment, grant):
-        time.sleep(1)  # what another journey began is at its end
-        trail.begin()
         caller = f"without-{grant.function}-{grant.action.partition(':')[2]}".lower().replace("_", "-")
         with (
             Journey(deployment, trail, caller, scheduled=False) as journey,

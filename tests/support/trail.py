@@ -105,7 +105,10 @@ def unused(grants: Iterable[Access], used: Iterable[Access]) -> set[Access]:
 
 @contextmanager
 def without(deployment: Deployment, grant: Access) -> Iterator[None]:
-    """Takes one action on one resource away from a role, and gives it back at the end."""
+    """Takes one action on one resource away from a role, and gives it back at the end.
+
+    The function starts afresh, so that nothing that it has read before helps it out.
+    """
     policies = _policies(deployment, grant.function)
     lacking = {
         name: {**document, "Statement": [kept for each in document["Statement"] for kept in _less(each, grant)]}
@@ -113,6 +116,8 @@ def without(deployment: Deployment, grant: Access) -> Iterator[None]:
     }
     assert lacking != policies, f"nothing grants {grant}"
     _put(deployment, grant.function, lacking)
+    with closing(cast("LambdaClient", deployment.client("lambda"))) as client:
+        client.update_function_configuration(FunctionName=deployment.function(grant.function), Description="lacking")
     try:
         yield
     finally:
