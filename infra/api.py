@@ -11,6 +11,7 @@ from infra.function import Function
 from infra.stage import ConfigurationError
 
 if TYPE_CHECKING:
+    from infra.identity import Identity
     from infra.platform import Platform
     from infra.processor import Processor
     from infra.queues import Queues
@@ -36,6 +37,7 @@ class Api(Construct):
         table: JobTable,
         queues: Queues,
         processor: Processor,
+        identity: Identity,
     ) -> None:
         super().__init__(scope, construct_id)
         self.function = Function(
@@ -45,7 +47,7 @@ class Api(Construct):
             platform=platform,
             name="api",
             description="Answers the HTTP API",
-            settings=_settings(stage, table, queues, processor),
+            settings=_settings(stage, table, queues, processor, identity),
             timeout_seconds=_TIMEOUT_SECONDS,
             memory_mb=512,
         )
@@ -64,12 +66,14 @@ class Api(Construct):
         self.function.allow(processor.function.arn, "lambda:InvokeFunction")
 
 
-def _settings(stage: Stage, table: JobTable, queues: Queues, processor: Processor) -> ApiSettings:
+def _settings(stage: Stage, table: JobTable, queues: Queues, processor: Processor, identity: Identity) -> ApiSettings:
     try:
         return ApiSettings(
             table_name=table.name,
             queue_url=queues.work.queue_url,
             processor_function=processor.function.name,
+            sign_in_url=identity.sign_in_url,
+            sign_in_client_id=identity.client.user_pool_client_id,
             **stage.limits,
         )
     except TypeError as error:

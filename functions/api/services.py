@@ -20,6 +20,7 @@ from functions.api.results import Exporter
 from functions.api.retrier import Retrier
 from functions.api.submission import SubmissionReader
 from shared.clock import Clock, SystemClock
+from shared.contracts.sign_in import SignIn
 from shared.errors import SettingsError
 from shared.generation.pricing import parse_price_table
 from shared.jobs.rates import Caps
@@ -68,6 +69,7 @@ class Services:
     exporter: Exporter
     advancer: Advancer
     clock: Clock
+    sign_in: SignIn
 
     @classmethod
     def from_settings(cls, settings: ApiSettings, logger: Logger) -> Self:
@@ -122,6 +124,7 @@ class Services:
             exporter=Exporter(reader, _kinds),
             advancer=Advancer(jobs, reader, items, invoker, clock, pace, random.choice),
             clock=clock,
+            sign_in=SignIn(settings.sign_in_url, settings.sign_in_client_id),
         )
 
 
