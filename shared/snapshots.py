@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import random
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from shared import aws
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["Made", "keep_ready"]
+__all__ = ["Hooks", "Made", "keep_ready"]
 
 _KIND: Final = "AWS_LAMBDA_INITIALIZATION_TYPE"
 _SNAPSHOT: Final = "snap-start"
@@ -37,7 +37,19 @@ class Made(Protocol):
         ...
 
 
-def keep_ready(*made: Made, environ: Mapping[str, str], hooks: Any = None) -> bool:
+class Hooks(Protocol):
+    """What the library of hooks offers; a hook is called with what is registered beside it."""
+
+    def register_before_snapshot(self, func: Callable[..., Any], *args: object) -> object:
+        """Call ``func`` before the snapshot."""
+        ...
+
+    def register_after_restore(self, func: Callable[..., Any], *args: object) -> object:
+        """Call ``func`` in every copy."""
+        ...
+
+
+def keep_ready(*made: Made, environ: Mapping[str, str], hooks: Hooks | None = None) -> bool:
     """Register the hooks of a function that SnapStart starts; whether it does.
 
     Args:
@@ -50,7 +62,7 @@ def keep_ready(*made: Made, environ: Mapping[str, str], hooks: Any = None) -> bo
     """
     if environ.get(_KIND) != _SNAPSHOT:
         return False
-    registry = hooks or import_module(_HOOKS)
+    registry = hooks or cast("Hooks", import_module(_HOOKS))
     registry.register_before_snapshot(_make, made)
     registry.register_after_restore(_make_again, made)
     return True

@@ -19,11 +19,11 @@ class Hooks:
         self.before: list[tuple[Any, ...]] = []
         self.after: list[tuple[Any, ...]] = []
 
-    def register_before_snapshot(self, hook: Any, *parts: Any) -> None:
-        self.before.append((hook, *parts))
+    def register_before_snapshot(self, func: Any, *args: Any) -> None:
+        self.before.append((func, *args))
 
-    def register_after_restore(self, hook: Any, *parts: Any) -> None:
-        self.after.append((hook, *parts))
+    def register_after_restore(self, func: Any, *args: Any) -> None:
+        self.after.append((func, *args))
 
 
 @pytest.mark.parametrize("environ", [{}, {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"}])
