@@ -53,7 +53,16 @@ class PressroomStack(Stack):
         journal = Journal(self, "Journal", stage=stage, platform=platform, table=table, queues=queues)
         dead_letters = DeadLetters(self, "DeadLetters", stage=stage, platform=platform, table=table, queues=queues)
         sweeper = Sweeper(self, "Sweeper", stage=stage, platform=platform, table=table, queues=queues, topic=topic)
-        api = Api(self, "Api", stage=stage, platform=platform, table=table, queues=queues, processor=processor)
+        api = Api(
+            self,
+            "Api",
+            stage=stage,
+            platform=platform,
+            table=table,
+            queues=queues,
+            processor=processor,
+            identity=identity,
+        )
         http_api = HttpApi(self, "HttpApi", stage=stage, api=api, identity=identity)
         readers = [finalizer.function, journal.function]
         functions = [api.function, processor.function, *readers, dead_letters.function, sweeper.function]

@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger
 
 from functions.sweeper.settings import SweeperSettings
 from functions.sweeper.sweep import ACTOR, Sweeper
-from shared import environment
+from shared import environment, snapshots
 from shared.clock import SystemClock
 from shared.ending.closing import Closer
 from shared.ending.topic import SnsTopic
@@ -82,3 +82,6 @@ def handler(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
     # JobsLookedAt at every run, so that silence can be told from peace.
     meter().count_all({"JobsLookedAt": swept.looked, **{name: value for name, value in counts.items() if value}})
     return summary
+
+
+snapshots.keep_ready(sweeper, environ=os.environ)

@@ -64,8 +64,10 @@ def test_silence_is_an_alarm_when_the_sweeper_tells_nothing(dev: Assembly) -> No
     silent = alarm(dev, "sweeper-silent")
 
     # A run tells how many jobs it looked at, which may be none: what counts is that it tells at all.
-    assert (silent["Statistic"], silent["TreatMissingData"]) == ("SampleCount", "breaching")
-    assert (silent["Period"], silent["EvaluationPeriods"], silent["ComparisonOperator"]) == (60, 5, "LessThanThreshold")
+    [query] = silent["Metrics"]
+    assert (query["MetricStat"]["Stat"], query["MetricStat"]["Period"]) == ("SampleCount", 60)
+    assert (silent["EvaluationPeriods"], silent["ComparisonOperator"]) == (5, "LessThanThreshold")
+    assert silent["TreatMissingData"] == "breaching"
     others = [alarm(dev, name)["TreatMissingData"] for name in ALARMS - {"sweeper-silent"}]
     assert set(others) == {"notBreaching"}
 
