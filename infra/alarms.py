@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from aws_cdk import Duration, aws_cloudwatch, aws_cloudwatch_actions, aws_sns, aws_sns_subscriptions
+from aws_cdk import Duration, aws_cloudwatch, aws_cloudwatch_actions, aws_sns
 from constructs import Construct
 
 from infra.metrics import Metrics
 from infra.pinning import pin
+from infra.topic import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,8 +52,7 @@ class Alarms(Construct):
             enforce_ssl=True,
         )
         pin(self.topic, "AlarmTopic")
-        for address in stage.alarm_emails:
-            self.topic.add_subscription(aws_sns_subscriptions.EmailSubscription(address))
+        tell(self.topic, stage.alarm_emails)
         self._jobs(Metrics(table.name))
         self._queues(queues)
         self._functions(functions, readers)

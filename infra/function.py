@@ -94,7 +94,7 @@ class Function(Construct):
         if on:
             Validations.of(self.role).acknowledge(
                 Acknowledgment(
-                    id="AwsSolutions::AwsSolutions-IAM5",
+                    id="AwsSolutions::AwsSolutions-IAM5[Resource::*]",
                     reason="X-Ray's actions for writing segments know no resources: AWS takes them on all only.",
                 )
             )

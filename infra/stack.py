@@ -87,6 +87,9 @@ class PressroomStack(Stack):
             alarms=alarms,
         )
         Queries(self, "Queries", stage=stage, http_api=http_api, functions=functions)
+        if http_api.domain is not None:
+            target = http_api.domain.regional_domain_name
+            CfnOutput(self, "DomainTarget", value=target, description="What the domain's DNS record must point to")
         for name, value, description in (
             ("ApiUrl", http_api.url, "Where the HTTP API is"),
             ("UserPoolId", identity.pool.user_pool_id, "Where users are made"),
