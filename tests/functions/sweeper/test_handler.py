@@ -86,7 +86,7 @@ def test_alarms_have_their_numbers_when_rows_are_wrong(
 
     assert entry.handler({}, FakeContext())["failed"] == 1
 
-    assert metrics(capsys.readouterr().out) == {"JobsLookedAt": 2, "LedgerMismatch": 1, "LooksFailed": 1}
+    assert metrics(capsys.readouterr().out) == {"JobsLookedAt": 2, "LedgerMismatch": 1, "LooksFailed": 1, "Repairs": 1}
     told = {getattr(record, "code", None) for record in caplog.records if record.levelname == "ERROR"}
     assert told == {"ledger_mismatch", "internal_error"}
 
