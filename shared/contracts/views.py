@@ -80,7 +80,7 @@ class LimitsView(BaseModel):
     """Every limit in force.
 
     Sizes are bytes of UTF-8; an item's size is that of its input as compact JSON, the job's defaults merged in. Rates
-    are a user's in a project.
+    are a user's in a project, amounts a month a project's, unless its usage shows a quota of its own.
     """
 
     model_config = _VIEW
@@ -91,6 +91,8 @@ class LimitsView(BaseModel):
     concurrency_max: int
     jobs_per_hour: int
     active_jobs: int
+    items_per_month: int
+    usd_per_month: int
     bulk_cancel_max: int
     max_attempts: RangeView
     item_timeout_seconds: RangeView
