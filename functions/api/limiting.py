@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from functions.api.presenter import usd
+from shared.contracts.views import RefusalView
 from shared.errors import RequestError
 from shared.jobs.quotas import QuotaReached, UsageUnit
 from shared.jobs.rates import WINDOW, ActiveReached, RateReached
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from shared.store.admissions import Reached
 
-__all__ = ["turned_away"]
+__all__ = ["refusal_view", "turned_away"]
 
 _ACTIVE_SECONDS: Final = 30
 """Nobody knows when a job ends: often enough to find out soon, seldom enough to bother nobody."""
@@ -36,6 +37,13 @@ def turned_away(reached: Reached, now: datetime) -> RequestError:
             return _too_many(reached)
         case QuotaReached():
             return _too_much(reached, now)
+
+
+def refusal_view(refusal: RequestError) -> RefusalView:
+    """The same as a dry run tells it."""
+    return RefusalView.model_validate(
+        {"code": refusal.code, "detail": refusal.detail, "retry_after_seconds": refusal.retry_after_seconds}
+    )
 
 
 def _too_often(reached: RateReached, now: datetime) -> RequestError:
