@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from shared.store.dynamodb import DynamoTable
 
-__all__ = ["UsageStore", "book", "settle", "usage_from_row"]
+__all__ = ["OwnQuota", "UsageStore", "book", "settle", "usage_from_row"]
 
 
 def usage_from_row(period: str, row: Mapping[str, Any] | None) -> Usage:
@@ -80,6 +80,18 @@ def settle(project_id: str, period: str, *, booked: Amount, used: Amount) -> Cha
     )
 
 
+@dataclass(frozen=True, slots=True)
+class OwnQuota:
+    """What a project may take a month; None where the default holds."""
+
+    items: int | None = None
+    microusd: int | None = None
+
+
+def _own(row: Mapping[str, Any]) -> OwnQuota:
+    return OwnQuota(row.get("quota_items"), row.get("quota_microusd"))
+
+
 @dataclass(frozen=True)
 class UsageStore:
     """Reads what is taken, and what may be."""
@@ -92,16 +104,24 @@ class UsageStore:
 
     def quota(self, project_id: str, default: Amount) -> Amount:
         """The project's own quota as far as it has one, else the default."""
-        row = self.table.get(project_key(project_id)) or {}
-        return Amount(row.get("quota_items", default.items), row.get("quota_microusd", default.microusd))
+        own = _own(self.table.get(project_key(project_id)) or {})
+        return Amount(
+            default.items if own.items is None else own.items,
+            default.microusd if own.microusd is None else own.microusd,
+        )
 
-    def set_quota(self, project_id: str, *, items: int | None, microusd: int | None) -> None:
-        """Give the project a quota of its own; what is None is the default's again.
+    def own_quota(self, project_id: str) -> OwnQuota | None:
+        """What the project has of its own; None where there is no such project."""
+        row = self.table.get(project_key(project_id), consistent=True)
+        return None if row is None else _own(row)
+
+    def set_quota(self, project_id: str, own: OwnQuota) -> None:
+        """Give the project a quota of its own.
 
         Raises:
             RefusedError: there is no such project.
         """
-        wanted = {"quota_items": items, "quota_microusd": microusd}
+        wanted = {"quota_items": own.items, "quota_microusd": own.microusd}
         change = Change(
             key=project_key(project_id),
             condition="attribute_exists(pk)",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.errors import ErrorCode, item_error
-from shared.store.usages import UsageStore
+from shared.store.usages import OwnQuota, UsageStore
 from tests.support.crashing import Calls, CrashError, watched
 from tests.support.front_desk import body_of
 
@@ -138,7 +138,7 @@ def test_a_generation_is_settled_in_the_month_in_which_it_was_reserved(desk: Fro
 
 def test_a_project_keeps_its_own_quota(desk: FrontDesk) -> None:
     desk.settings = {"items_per_month": 1}
-    UsageStore(desk.store()).set_quota(desk.project, items=3, microusd=None)
+    UsageStore(desk.store()).set_quota(desk.project, OwnQuota(items=3))
 
     assert [desk.create(2).status, desk.create(2).status] == [202, 429]
     assert usage(desk) == (2, 0, 1)

@@ -9,7 +9,7 @@ from shared.jobs.quotas import Amount, Usage
 from shared.store import usages
 from shared.store.dynamodb import RefusedError
 from shared.store.projects import Project, ProjectStore
-from shared.store.usages import UsageStore
+from shared.store.usages import OwnQuota, UsageStore
 from tests.support.ledgers import NOW
 
 if TYPE_CHECKING:
@@ -72,11 +72,13 @@ def test_job_ends_all_the_same_when_the_row_is_gone(shelf: Shelf, project_id: st
 def test_quota_is_the_projects_own_as_far_as_it_has_one(shelf: Shelf, project_id: str) -> None:
     store = UsageStore(shelf.table)
     with pytest.raises(RefusedError):
-        store.set_quota(project_id, items=5, microusd=None)
+        store.set_quota(project_id, OwnQuota(items=5))
     assert store.quota(project_id, QUOTA) == QUOTA
+    assert store.own_quota(project_id) is None
     ProjectStore(shelf.table).create(Project(project_id, "Blog", NOW), owner="alice")
 
-    store.set_quota(project_id, items=5, microusd=None)
+    store.set_quota(project_id, OwnQuota(items=5))
     assert store.quota(project_id, QUOTA) == Amount(5, 1_000)
-    store.set_quota(project_id, items=None, microusd=0)
+    assert store.own_quota(project_id) == OwnQuota(items=5)
+    store.set_quota(project_id, OwnQuota(microusd=0))
     assert store.quota(project_id, QUOTA) == Amount(10, 0)
