@@ -16,6 +16,7 @@
     │   └── NotPermittedError        the caller may not, at the moment of the write
     ├── StoreUnavailableError        DynamoDB did not answer within our patience; safe to try again
     ├── QueueUnavailableError        SQS did not answer within our patience
+    ├── TopicUnavailableError        SNS did not answer within our patience; safe to tell again
     ├── CorruptRowError              a row that this version cannot read
     └── SettingsError                a function's configuration is missing or wrong
 
@@ -53,6 +54,7 @@ __all__ = [
     "RequestError",
     "SettingsError",
     "StoreUnavailableError",
+    "TopicUnavailableError",
     "TransientError",
     "TransitionRefusedError",
     "is_retryable",
@@ -338,6 +340,10 @@ class StoreUnavailableError(PressroomError):
 
 class QueueUnavailableError(PressroomError):
     """SQS refused, throttled or could not be reached. What it was to carry still stands in the table."""
+
+
+class TopicUnavailableError(PressroomError):
+    """SNS refused, throttled or could not be reached. Perhaps it was told; a repeat carries the same id."""
 
 
 class CorruptRowError(PressroomError):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import RequestError
@@ -17,9 +16,7 @@ if TYPE_CHECKING:
 
     from shared.contracts.messages import LaneMessage
 
-__all__ = ["CLIENT_CONFIG", "Invoker", "LambdaInvoker"]
-
-CLIENT_CONFIG: Final = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+__all__ = ["Invoker", "LambdaInvoker"]
 
 
 class Invoker(Protocol):
@@ -41,15 +38,19 @@ class LambdaInvoker:
         """Ask the processor to advance a lane.
 
         Raises:
-            RequestError: 503, Lambda did not take it.
+            RequestError: 503, Lambda did not take it, or did not say so; a second start changes nothing.
         """
         try:
-            self.client().invoke(FunctionName=self.function, InvocationType="Event", Payload=message.to_json().encode())
+            answer = self.client().invoke(
+                FunctionName=self.function, InvocationType="Event", Payload=message.to_json().encode()
+            )
+            # Read to its end, or the connection is lost to the next call; what breaks off there is no answer either.
+            answer["Payload"].read()
         except (BotoCoreError, ClientError) as error:
             raise RequestError(
                 503,
                 "processor_unavailable",
-                "The processor could not be started. Nothing has changed; try again.",
+                "The processor did not say that it was started; ask again. Nothing is done twice.",
                 retryable=True,
                 retry_after_seconds=1,
             ) from error

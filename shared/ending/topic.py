@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
-import boto3
-from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared import aws, patience
+from shared.errors import TopicUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +22,11 @@ class Topic(Protocol):
     """Where notifications go."""
 
     def publish(self, body: str, attributes: Mapping[str, str]) -> None:
-        """Publish ``body``; ``attributes`` are for filter policies."""
+        """Publish ``body``; ``attributes`` are for filter policies.
+
+        Raises:
+            TopicUnavailableError: it was not published, or perhaps it was; safe to repeat.
+        """
         ...
 
 
@@ -34,15 +40,17 @@ class SnsTopic:
     @classmethod
     def from_env(cls, arn: str) -> Self:
         """The topic ``arn`` in the environment's account and region."""
-        retries = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
-        return cls(boto3.client("sns", config=retries), arn)
+        return cls(aws.client("sns", patience.TOPIC), arn)
 
     def publish(self, body: str, attributes: Mapping[str, str]) -> None:
         """Publish ``body``."""
-        self.client.publish(
-            TopicArn=self.arn,
-            Message=body,
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
-            },
-        )
+        try:
+            self.client.publish(
+                TopicArn=self.arn,
+                Message=body,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+                },
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise TopicUnavailableError(str(error)) from error
