@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_lambda.client import LambdaClient
+    from mypy_boto3_secretsmanager.client import SecretsManagerClient
     from mypy_boto3_sns.client import SNSClient
     from mypy_boto3_sqs.client import SQSClient
 
@@ -29,6 +30,8 @@ _ONE_AT_A_TIME: Final = threading.Lock()
 def client(service: Literal["dynamodb"], config: Config) -> DynamoDBClient: ...
 @overload
 def client(service: Literal["lambda"], config: Config) -> LambdaClient: ...
+@overload
+def client(service: Literal["secretsmanager"], config: Config) -> SecretsManagerClient: ...
 @overload
 def client(service: Literal["sns"], config: Config) -> SNSClient: ...
 @overload

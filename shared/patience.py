@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from botocore.config import Config
 
-__all__ = ["GLANCE", "INVOKE", "QUEUE", "STORE", "STORE_SECONDS", "TOPIC", "longest_seconds"]
+__all__ = ["GLANCE", "INVOKE", "QUEUE", "SECRET", "STORE", "STORE_SECONDS", "TOPIC", "longest_seconds"]
 
 STORE_SECONDS: Final = 15.0
 """The most that one call of the table takes, all its tries and waits included."""
@@ -34,6 +34,8 @@ QUEUE: Final = _config(connect_seconds=2, read_seconds=5, tries=3)
 """SQS; nobody polls it with this."""
 TOPIC: Final = _config(connect_seconds=2, read_seconds=5, tries=3)
 """SNS."""
+SECRET: Final = _config(connect_seconds=2, read_seconds=3, tries=2)
+"""Secrets Manager; an item's time limit covers it, so a call to Claude after it has less."""
 INVOKE: Final = _config(connect_seconds=2, read_seconds=5, tries=2)
 """Lambda's Invoke of type Event, which is answered before the function runs."""
 
