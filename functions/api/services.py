@@ -20,6 +20,7 @@ from functions.api.retrier import Retrier
 from functions.api.submission import SubmissionReader
 from shared import aws, patience
 from shared.clock import Clock, SystemClock
+from shared.contracts.sign_in import SignIn
 from shared.errors import SettingsError
 from shared.generation.pricing import parse_price_table
 from shared.jobs.quotas import Amount
@@ -70,6 +71,7 @@ class Services:
     advancer: Advancer
     admissions: Admissions
     clock: Clock
+    sign_in: SignIn
 
     @classmethod
     def from_settings(cls, settings: ApiSettings, logger: Logger) -> Self:
@@ -124,6 +126,7 @@ class Services:
             advancer=Advancer(jobs, reader, items, invoker, clock, pace, random.choice),
             admissions=admissions,
             clock=clock,
+            sign_in=SignIn(settings.sign_in_url, settings.sign_in_client_id),
         )
 
 
