@@ -84,7 +84,7 @@ SOAK_SEEDS ?= 3
 .PHONY: contract
 contract: setup ## the API against its own OpenAPI document, longer (EXAMPLES=100, from SEED=1)
 	@SCHEMATHESIS_EXAMPLES=$(EXAMPLES) SCHEMATHESIS_SEED=$(SEED) $(BIN)/python -m pytest -n 0 --no-cov $(ARGS) \
-		tests/functions/api/test_contract.py
+		tests/e2e/test_contract.py
 
 EXAMPLES ?= 100
 SEED ?= 1

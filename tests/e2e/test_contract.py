@@ -13,6 +13,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from aws_lambda_powertools import Metrics
 
 from functions.api.edge import Edge
@@ -20,6 +21,7 @@ from functions.api.routes import ROUTES
 from pressroom.local.authorizer import Authorizer
 from pressroom.local.gateway import Gateway
 from pressroom.local.listener import Listener
+from tests.support.front_desk import FrontDesk
 from tests.support.lambda_context import FakeContext
 from tests.support.tokens import Signer
 
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pressroom.local.listener import Request, Response
-    from tests.support.front_desk import FrontDesk
+    from tests.support.clock import ManualClock
+    from tests.support.resources import QueueHandle, TableHandle
 
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "3"))
 SEED = os.environ.get("SCHEMATHESIS_SEED", "1")
@@ -44,6 +47,11 @@ CONFIG = """
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "3xx", "401", "403", "404", "409", "422", "429"]
 """
+
+
+@pytest.fixture
+def desk(moto_table: TableHandle, moto_work_queue: QueueHandle, clock: ManualClock) -> FrontDesk:
+    return FrontDesk(moto_table, moto_work_queue, clock=clock)
 
 
 @contextmanager
