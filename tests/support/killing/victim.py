@@ -10,6 +10,7 @@ came.
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import random
@@ -24,6 +25,7 @@ from unittest.mock import patch
 
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.response import StreamingBody
 
 from shared import aws
 from shared.clock import SystemClock, from_iso, milliseconds
@@ -142,7 +144,8 @@ class _Switch:
         name: str = model.name
         if name == "Invoke":  # the emulator knows no function: the other one is the test's to run, or to lose
             self.begins(name, json.loads(params["body"]))
-            return AWSResponse(params["url"], _ACCEPTED, HTTPHeaders(), None), {"StatusCode": _ACCEPTED}
+            answer = {"StatusCode": _ACCEPTED, "Payload": StreamingBody(io.BytesIO(), 0)}
+            return AWSResponse(params["url"], _ACCEPTED, HTTPHeaders(), None), answer
         self.begins(f"{name} {self.transition}".rstrip())
         return None
 
