@@ -84,6 +84,9 @@ def test_deployment_does_everything_with_just_what_it_is_granted_when_iam_is_enf
             with subtests.test("nothing goes without it", function=grant.function, action=grant.action):
                 assert grant.covers(what_is_missing(deployment, trail, grant))
 
+        with subtests.test("nothing is left when the stage is destroyed"):
+            assert deployment.destroy() == set()
+
 
 def go_on() -> None:
     """The next phase has its own time before the run counts as hung; pytest's own timer is for a whole test."""
