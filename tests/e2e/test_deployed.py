@@ -73,7 +73,7 @@ def test_deployment_does_everything_with_just_what_it_is_granted_when_iam_is_enf
                 assert says in trouble.what
                 assert helps in trouble.helps
         with subtests.test("the doctor finds it", broken="this machine's clock"):
-            assert "600 s off" in troubles(deployment, clock=Ahead())["clock"].what
+            assert "s off from that of AWS" in troubles(deployment, clock=Ahead())["clock"].what
         with subtests.test("the doctor finds it", broken="there is no such stage"):
             assert "no stack pressroom-prod" in troubles(deployment, stage="prod")["stack"].what
         with subtests.test("the doctor finds it", broken="who asks may not look"):
