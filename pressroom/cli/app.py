@@ -502,6 +502,22 @@ def doctor(
 
 
 @app.command(rich_help_panel=_SETTING_UP)
+def usage(
+    *,
+    as_json: AsJson = False,
+    project: Project = None,
+    api_url: ApiUrl = DEFAULT_API_URL,
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """Show what the project has used, reserved and left of its quota this month."""
+    from pressroom.cli.session import connect
+    from pressroom.cli.showing import show_usage
+
+    with connect(Where(api_url, project)) as session:
+        show_usage(session, as_json=as_json)
+
+
+@app.command(rich_help_panel=_SETTING_UP)
 def limits(*, as_json: AsJson = False, api_url: ApiUrl = DEFAULT_API_URL, verbose: Verbose = False) -> None:  # noqa: ARG001
     """List the limits in force."""
     from pressroom.cli.session import connect

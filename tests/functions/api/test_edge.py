@@ -182,6 +182,7 @@ def test_every_documented_problem_is_one_that_a_test_here_shows(route: Route) ->
     membership = {"putMember", "removeMember"}
     # In their own tests:
     shown |= {409} if route.operation in {"createJob", "processNext", *steering, *membership} else set()
+    shown |= {429} if route.operation in {"createJob", "retryJob"} else set()
 
     assert set(problem_statuses(route)) == shown
 
@@ -219,7 +220,7 @@ def test_an_event_that_is_none_answers_500_when_the_gateway_sends_nonsense(
         ("DELETE", "/v1/health"),
         ("POST", "/v1/kinds"),
         ("GET", "/v1/health/"),
-        ("GET", "/v1/projects/p/usage"),
+        ("GET", "/v1/projects/p/nothing"),
     ],
 )
 def test_an_unknown_route_answers_a_404_problem(desk: FrontDesk, method: str, path: str) -> None:
