@@ -81,6 +81,14 @@ faults: setup ## every call of AWS fails in every way, and at random (SOAK_SEEDS
 
 SOAK_SEEDS ?= 3
 
+.PHONY: contract
+contract: setup ## the API against its own OpenAPI document, longer (EXAMPLES=100, from SEED=1)
+	@SCHEMATHESIS_EXAMPLES=$(EXAMPLES) SCHEMATHESIS_SEED=$(SEED) $(BIN)/python -m pytest -n 0 --no-cov $(ARGS) \
+		tests/e2e/test_contract.py
+
+EXAMPLES ?= 100
+SEED ?= 1
+
 .PHONY: bench
 bench: setup ## AWS calls and units an item, throughput, import times
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -92,6 +100,7 @@ synth: setup $(TOOLS)/.node ## the CloudFormation template, into cdk.out
 .PHONY: deploy
 deploy: setup $(CDK) ## deploy or update a stage on your AWS account (STAGE=dev)
 	@$(CDK) deploy --no-notices --context stage=$(STAGE) $(ARGS)
+	@echo "Look it over: $(BIN)/pressroom doctor --stage $(STAGE)"
 
 .PHONY: destroy
 destroy: setup $(CDK) ## take a stage down again (STAGE=dev); what it keeps is in docs/deployment.md
@@ -99,7 +108,7 @@ destroy: setup $(CDK) ## take a stage down again (STAGE=dev); what it keeps is i
 
 .PHONY: deploy-local
 deploy-local: setup $(CDK) ## deploy to an emulator that enforces IAM, and run everything through it
-	@$(BIN)/python -m pytest -q -n 0 --no-cov -o faulthandler_timeout=0 tests/e2e/test_deployed.py $(ARGS)
+	@$(BIN)/python -m pytest -q -n 0 --no-cov tests/e2e/test_deployed.py $(ARGS)
 
 STAGE ?= dev
 

@@ -16,6 +16,7 @@ from shared.clock import SystemClock
 from shared.jobs.ids import PROJECT, new_id
 from shared.queue.dispatch import WorkQueue
 from shared.store.dynamodb import DynamoTable
+from shared.store.projects import Project
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -52,10 +53,12 @@ def measure(dynamodb: DynamoDBClient, sqs: SQSClient, table: str, queue_url: str
     services = services_over(DynamoTable(dynamodb, table), WorkQueue(sqs, queue_url))
     body = {"kind": "outline", "items": [{"input": {"topic": f"Topic {number}"}} for number in range(items)]}
     submission = services.submissions.read(body)
+    now = services.clock.now()
+    project = new_id(PROJECT, now)
+    services.projects.create(Project(project, "Benchmark", now), owner="bench")
     calls: Counter[str] = Counter()
     for client in (dynamodb, sqs):
         client.meta.events.register("before-call", lambda model, **_: calls.update([model.name]), "count")
-    project = new_id(PROJECT, services.clock.now())
     services.creator.create(project, "bench", submission, key=f"bench-{items}", fingerprint=fingerprint_of(body))
     for client in (dynamodb, sqs):
         client.meta.events.unregister("before-call", unique_id="count")

@@ -45,6 +45,7 @@ from shared.contracts.views import (
     MemberView,
     ProcessNextView,
     ProjectsPage,
+    ProjectUsageView,
     ProjectView,
     SingleItemView,
 )
@@ -73,7 +74,8 @@ _REPLAYED: Final = Header(name="Idempotent-Replayed", description="`true` where 
 _LINK: Final = Header(name="Link", description='`rel="next"`: where the results go on.')
 _NO_JOB: Final = "The project has no such job."
 _TOO_MANY: Final = (
-    "has too many unfinished ones (`too_many_active_jobs`); with Retry-After, RateLimit and RateLimit-Policy."
+    "has too many unfinished ones (`too_many_active_jobs`), or less is left of the project's quota than is required "
+    "(`quota_exceeded`, with `required` and `remaining`); with Retry-After, RateLimit and RateLimit-Policy."
 )
 _NO_MEMBER: Final = "Nobody of that name is a member of the project."
 _LAST_OWNER: Final = "It is the only owner (`last_owner`)."
@@ -153,6 +155,15 @@ ROUTES: Final = (
         access=Role.VIEWER,
         run=project_routes.read,
         replies={200: Reply(description="The project.", model=ProjectView)},
+    ),
+    Route(
+        method="GET",
+        path=f"{_PROJECT}/usage",
+        operation="getUsage",
+        summary="What the project has of its quota this month",
+        access=Role.VIEWER,
+        run=project_routes.usage,
+        replies={200: Reply(description="Limit, reserved, used and remaining.", model=ProjectUsageView)},
     ),
     Route(
         method="GET",

@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 from functions.api.advancer import Advancer
+from functions.api.budgets import microusd
 from functions.api.controller import Controller
 from functions.api.creator import Creator
 from functions.api.filler import Filler
@@ -22,6 +23,7 @@ from shared.clock import Clock, SystemClock
 from shared.contracts.sign_in import SignIn
 from shared.errors import SettingsError
 from shared.generation.pricing import parse_price_table
+from shared.jobs.quotas import Amount
 from shared.jobs.rates import Caps
 from shared.queue.dispatch import WorkQueue
 from shared.store.admissions import Admissions, Allowance
@@ -67,6 +69,7 @@ class Services:
     events: EventStore
     exporter: Exporter
     advancer: Advancer
+    admissions: Admissions
     clock: Clock
     sign_in: SignIn
 
@@ -106,25 +109,32 @@ class Services:
         jobs = JobReader(ledgers, JobLists(table), Specs(items), clock, pace)
         reader = ItemReader(jobs, items)
         filler = Filler(ledgers, queue, logger)
-        admissions = Admissions(table)
-        allowance = Allowance(Caps(jobs_per_hour=settings.jobs_per_hour, active_jobs=settings.active_jobs))
+        admissions = Admissions(table, _allowance(settings))
         return cls(
             limits=settings,
             kinds=_kinds,
             prices=prices,
             projects=ProjectStore(table),
             submissions=SubmissionReader(settings, _kinds, prices, settings.default_model),
-            creator=Creator(IntakeStore(table), filler, prices, admissions, allowance, clock),
+            creator=Creator(IntakeStore(table), filler, prices, admissions, clock),
             controller=Controller(jobs, ledgers, filler, clock),
-            retrier=Retrier(jobs, ledgers, items, filler, admissions, allowance, clock),
+            retrier=Retrier(jobs, ledgers, items, filler, admissions, clock),
             jobs=jobs,
             items=reader,
             events=EventStore(table),
             exporter=Exporter(reader, _kinds),
             advancer=Advancer(jobs, reader, items, invoker, clock, pace, random.choice),
+            admissions=admissions,
             clock=clock,
             sign_in=SignIn(settings.sign_in_url, settings.sign_in_client_id),
         )
+
+
+def _allowance(limits: Limits) -> Allowance:
+    return Allowance(
+        Caps(jobs_per_hour=limits.jobs_per_hour, active_jobs=limits.active_jobs),
+        Amount(limits.items_per_month, microusd(limits.usd_per_month)),
+    )
 
 
 @cache

@@ -40,7 +40,10 @@ from pressroom.client.records import (
     ProcessNext,
     Progress,
     Project,
+    ProjectUsage,
+    QuotaOf,
     Range,
+    Refusal,
     Usage,
 )
 from pressroom.client.retrying import Retry, RetryPolicy
@@ -78,7 +81,10 @@ __all__ = [
     "ProcessNext",
     "Progress",
     "Project",
+    "ProjectUsage",
+    "QuotaOf",
     "Range",
+    "Refusal",
     "Retry",
     "RetryPolicy",
     "UnavailableError",

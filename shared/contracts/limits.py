@@ -11,7 +11,7 @@ __all__ = ["Limits"]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Sizes in bytes, rates per user and project."""
+    """Sizes in bytes, rates per user and project, a month's quota per project that has none of its own."""
 
     min_items_per_job: int = 1
     max_items_per_job: int = 1_000
@@ -20,4 +20,6 @@ class Limits:
     concurrency_max: int = MAX_LANES
     jobs_per_hour: int = 60
     active_jobs: int = 20
+    items_per_month: int = 100_000
+    usd_per_month: int = 2_000
     bulk_cancel_max: int = 100

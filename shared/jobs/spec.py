@@ -39,7 +39,10 @@ class TemplateRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """A job's immutable part. ``model`` is what the items are written by, options and defaults resolved."""
+    """A job's immutable part. ``model`` is what the items are written by, options and defaults resolved.
+
+    ``estimated_microusd`` is the most that one try of every item can cost, ``dearest_microusd`` of the dearest alone.
+    """
 
     project_id: str
     job_id: str
@@ -49,4 +52,5 @@ class JobSpec:
     created_by: str
     created_at: datetime
     estimated_microusd: int = 0
+    dearest_microusd: int = 0
     template: TemplateRef | None = None
