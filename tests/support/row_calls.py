@@ -42,8 +42,8 @@ _TRANSACTION: Final = {
     "Update": "UpdateItem",
 }
 """A member of a transaction is allowed as the action that it is."""
-_MEMBERS: Final = 6
-_LARGE: Final = 8
+_MEMBERS: Final = 10
+_LARGE: Final = 12
 """Items that are too many for one transaction of :data:`_MEMBERS`."""
 
 
