@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from functions.api.creator import fingerprint_of
+from functions.api.creator import Created
 from functions.api.cursors import Listing
 from functions.api.estimator import estimate
 from functions.api.presenter import etag_of, job_view, single_item_view
@@ -16,9 +16,11 @@ from shared.contracts.requests import (
     ProcessNextRequest,
 )
 from shared.contracts.views import DryRunView, JobsPage, JobView, ProcessNextView
+from shared.errors import RequestError
 
 if TYPE_CHECKING:
     from functions.api.routing import Call
+    from functions.api.submission import Submission
     from shared.jobs.ledger import Ledger
 
 __all__ = ["create", "list_all", "process_next", "read"]
@@ -28,20 +30,36 @@ def create(call: Call) -> Answer:
     """A new job; with ``dry_run`` what it would be."""
     dry_run = call.query(CreateJobQuery).dry_run
     key = idempotency_key(call)
-    submission = call.services.submissions.read(call.json)
+    submission = _submission(call, None if dry_run else key)
+    if isinstance(submission, Created):
+        return _created(call, submission, accepted=0)
     if dry_run:
         told = estimate(submission, call.services.prices).view()
         body = DryRunView(accepted=len(submission.entries), duplicates=tuple(submission.duplicates), estimate=told)
         return Answer(body=body)
-    created = call.services.creator.create(
-        call.project, call.caller, submission, key=key, fingerprint=fingerprint_of(call.json)
-    )
+    created = call.services.creator.create(call.project, call.caller, submission, key=key, body=call.json)
+    return _created(call, created, accepted=len(submission.entries))
+
+
+def _submission(call: Call, key: str | None) -> Submission | Created:
+    """What the body means, or the answer that it got before under ``key``, where it would be refused now."""
+    services = call.services
+    try:
+        return services.submissions.read(call.project, call.json)
+    except RequestError:
+        found = None if key is None else services.creator.replay(call.project, call.caller, key=key, body=call.json)
+        if found is None:
+            raise
+        return found
+
+
+def _created(call: Call, created: Created, *, accepted: int) -> Answer:
     job = created.job
     headers = {
         "Location": f"/v1/projects/{call.project}/jobs/{job['id']}",
         "ETag": etag_of(job["version"], job["status"]),
     }
-    counts = {"JobsCreated": 1, "ItemsAccepted": len(submission.entries)}
+    counts = {"JobsCreated": 1, "ItemsAccepted": accepted}
     if created.replayed:
         headers["Idempotent-Replayed"] = "true"
         counts = {"JobsReplayed": 1}

@@ -16,6 +16,7 @@ __all__ = [
     "EXPECTED",
     "fault",
     "illegal_transition",
+    "key_reused",
     "no_job",
     "no_member",
     "no_project",
@@ -52,6 +53,13 @@ def no_member() -> RequestError:
 def not_permitted() -> RequestError:
     """The caller had the role when the request came, and no longer has it."""
     return RequestError(403, "forbidden", "You are no longer a member who may do that.")
+
+
+def key_reused() -> RequestError:
+    """The Idempotency-Key stands for another body."""
+    return RequestError(
+        422, "idempotency_mismatch", "This Idempotency-Key was used for another body in the last 24 hours."
+    )
 
 
 def illegal_transition(status: ShownStatus, detail: str) -> RequestError:

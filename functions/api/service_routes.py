@@ -34,6 +34,7 @@ def limits(call: Call) -> Answer:
             jobs_per_hour=own.jobs_per_hour,
             active_jobs=own.active_jobs,
             bulk_cancel_max=own.bulk_cancel_max,
+            templates_per_project=own.templates_per_project,
             max_attempts=_range("max_attempts"),
             item_timeout_seconds=_range("item_timeout_seconds"),
             deadline_minutes=_range("deadline_minutes"),

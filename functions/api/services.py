@@ -29,7 +29,10 @@ from shared.store.intake import IntakeStore
 from shared.store.items import ItemStore
 from shared.store.job_lists import JobLists
 from shared.store.ledgers import LedgerStore
+from shared.store.presets import PresetStore
 from shared.store.projects import ProjectStore
+from shared.store.templates import TemplateStore
+from shared.store.voices import VoiceStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,6 +59,8 @@ class Services:
     kinds: Callable[[], Mapping[str, Kind[Any, Any]]]
     prices: PriceTable
     projects: ProjectStore
+    templates: TemplateStore
+    voices: VoiceStore
     submissions: SubmissionReader
     creator: Creator
     controller: Controller
@@ -103,13 +108,17 @@ class Services:
         jobs = JobReader(ledgers, JobLists(table), Specs(items), clock, pace)
         reader = ItemReader(jobs, items)
         filler = Filler(ledgers, queue, logger)
+        presets = PresetStore(table)
+        submissions = SubmissionReader(settings, _kinds, prices, settings.default_model, presets)
         return cls(
             limits=settings,
             kinds=_kinds,
             prices=prices,
             projects=ProjectStore(table),
-            submissions=SubmissionReader(settings, _kinds, prices, settings.default_model),
-            creator=Creator(IntakeStore(table), filler, prices, clock),
+            templates=TemplateStore(table),
+            voices=VoiceStore(table),
+            submissions=submissions,
+            creator=Creator(IntakeStore(table), filler, prices, submissions, presets, clock),
             controller=Controller(jobs, ledgers, filler, clock),
             retrier=Retrier(jobs, ledgers, items, filler, clock),
             jobs=jobs,

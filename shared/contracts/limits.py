@@ -21,3 +21,4 @@ class Limits:
     jobs_per_hour: int = 60
     active_jobs: int = 20
     bulk_cancel_max: int = 100
+    templates_per_project: int = 200

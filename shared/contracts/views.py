@@ -46,7 +46,10 @@ __all__ = [
     "ResultLine",
     "SingleItemView",
     "TemplateRefView",
+    "TemplateView",
+    "TemplatesPage",
     "UsageView",
+    "VoiceView",
 ]
 
 Moment = Annotated[datetime, PlainSerializer(to_iso, return_type=str, when_used="json")]
@@ -92,6 +95,7 @@ class LimitsView(BaseModel):
     jobs_per_hour: int
     active_jobs: int
     bulk_cancel_max: int
+    templates_per_project: int
     max_attempts: RangeView
     item_timeout_seconds: RangeView
     deadline_minutes: RangeView
@@ -167,6 +171,43 @@ class TemplateRefView(BaseModel):
 
     id: str
     version: int
+
+
+class TemplateView(BaseModel):
+    """A template, or one of its versions, which never change.
+
+    ``created_at`` is the template's, ``updated_at`` the version's; ``deleted_at`` is null on a version.
+    """
+
+    model_config = _VIEW
+
+    id: str
+    version: int
+    name: str
+    kind: str
+    values: dict[str, Any]
+    created_at: Moment
+    updated_at: Moment
+    deleted_at: Moment | None
+
+
+class TemplatesPage(BaseModel):
+    """A page of templates, or of versions of one; ``next_cursor`` is null on the last."""
+
+    model_config = _VIEW
+
+    items: tuple[TemplateView, ...]
+    next_cursor: str | None
+
+
+class VoiceView(BaseModel):
+    """A project's brand voice: inputs of every item that has such fields. Version 0 where nobody has set one."""
+
+    model_config = _VIEW
+
+    version: int
+    values: dict[str, Any]
+    updated_at: Moment | None
 
 
 class OptionsView(BaseModel):

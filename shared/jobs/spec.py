@@ -39,7 +39,11 @@ class TemplateRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """A job's immutable part. ``model`` is what the items are written by, options and defaults resolved."""
+    """A job's immutable part. ``model`` is what the items are written by, options and defaults resolved.
+
+    ``template`` and ``voice_version`` (0 for none) are what stood behind the items when they were merged, at versions
+    that never change.
+    """
 
     project_id: str
     job_id: str
@@ -50,3 +54,4 @@ class JobSpec:
     created_at: datetime
     estimated_microusd: int = 0
     template: TemplateRef | None = None
+    voice_version: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.jobs.ids import JOB, PROJECT, ulid_of
+from shared.jobs.ids import JOB, PROJECT, TEMPLATE, ulid_of
 
 __all__ = [
     "EVENT_PREFIX",
@@ -13,6 +13,7 @@ __all__ = [
     "JOB_PREFIX",
     "MEMBER_PREFIX",
     "PROJECT_PREFIX",
+    "TEMPLATE_PREFIX",
     "WATCH_SHARDS",
     "Key",
     "event_key",
@@ -29,8 +30,14 @@ __all__ = [
     "project_key",
     "project_partition",
     "spec_key",
+    "template_id_of",
+    "template_key",
+    "template_version_key",
+    "template_version_prefix",
     "user_of_key",
     "user_partition",
+    "voice_key",
+    "voice_version_key",
     "watch_shard",
     "work_key",
     "work_prefix",
@@ -44,6 +51,7 @@ EVENT_PREFIX: Final = "EVENT#"
 PROJECT_PREFIX: Final = "PROJECT#"
 MEMBER_PREFIX: Final = "MEMBER#"
 FORMER_PREFIX: Final = "FORMER#"
+TEMPLATE_PREFIX: Final = "TEMPLATE#"
 WATCH_SHARDS: Final = 8
 """The sweeper's index is spread over so many partitions."""
 
@@ -86,6 +94,31 @@ def membership_key(project_id: str, user: str) -> Key:
 def ledger_key(project_id: str, job_id: str) -> Key:
     """The ledger."""
     return {"pk": project_partition(project_id), "sk": JOB_PREFIX + ulid_of(job_id)}
+
+
+def template_key(project_id: str, template_id: str) -> Key:
+    """A template as it stands now."""
+    return {"pk": project_partition(project_id), "sk": TEMPLATE_PREFIX + ulid_of(template_id)}
+
+
+def template_version_prefix(template_id: str) -> str:
+    """The sort keys of one template's versions begin so: apart from the templates, which lists read."""
+    return f"VERSION#{ulid_of(template_id)}#"
+
+
+def template_version_key(project_id: str, template_id: str, version: int) -> Key:
+    """One version of a template, which never changes."""
+    return {"pk": project_partition(project_id), "sk": f"{template_version_prefix(template_id)}{version:06d}"}
+
+
+def voice_key(project_id: str) -> Key:
+    """The project's brand voice as it stands now."""
+    return {"pk": project_partition(project_id), "sk": "VOICE"}
+
+
+def voice_version_key(project_id: str, version: int) -> Key:
+    """One version of the brand voice, which never changes."""
+    return {"pk": project_partition(project_id), "sk": f"VOICE#{version:06d}"}
 
 
 def spec_key(job_id: str) -> Key:
@@ -132,6 +165,11 @@ def project_id_of(pk: str) -> str:
 def user_of_key(sk: str) -> str:
     """The user whose membership, present or former, stands at ``sk``; users' names may hold a ``#``."""
     return sk.partition("#")[2]
+
+
+def template_id_of(sk: str) -> str:
+    """The template whose row stands at ``sk``."""
+    return TEMPLATE + sk.removeprefix(TEMPLATE_PREFIX)
 
 
 def job_id_of(sk: str) -> str:
