@@ -102,7 +102,7 @@ def test_a_dry_run_writes_nothing_and_tells_what_the_job_would_be(desk: FrontDes
     answer = desk.client().post(desk.jobs, body, query={"dry_run": "true"}, headers={"Idempotency-Key": "k"})
 
     assert answer.status == 200
-    assert set(calls.made) == {"get_item"}
+    assert set(calls.made) == {"get_item", "batch_get_item"}
     assert (answer.json["accepted"], answer.json["duplicates"]) == (2, [{"index": 1, "duplicate_of": 0}])
     estimate = answer.json["estimate"]
     assert min(estimate["input_tokens"], estimate["output_tokens"], estimate["cost_usd"], estimate["minutes"]) > 0
@@ -218,7 +218,7 @@ def test_a_lost_answer_to_any_call_makes_one_job_all_the_same(
 
 
 def test_the_first_answer_is_no_replay_when_the_store_does_not_know_its_own_retry(desk: FrontDesk) -> None:
-    disturb(desk, Calls(lose=frozenset({2})))
+    disturb(desk, Calls(lose=frozenset({3})))
 
     answer = desk.create(SMALL, key="k")  # moto ignores the transaction's token
 
@@ -228,7 +228,7 @@ def test_the_first_answer_is_no_replay_when_the_store_does_not_know_its_own_retr
 
 
 def test_a_refused_intake_without_a_key_is_answered_503(desk: FrontDesk) -> None:
-    disturb(desk, Calls(lose=frozenset({2})))
+    disturb(desk, Calls(lose=frozenset({3})))
 
     answer = desk.create(SMALL)
 
@@ -240,7 +240,7 @@ def test_a_key_whose_first_request_still_writes_is_answered_409_and_later_finish
     live_desk: FrontDesk, clock: ManualClock
 ) -> None:
     desk = live_desk
-    disturb(desk, Calls(die_before=4))
+    disturb(desk, Calls(die_before=5))
     with pytest.raises(CrashError):
         desk.create(LARGE, key="k")
     calm(desk)
@@ -290,7 +290,7 @@ def test_the_first_answer_is_replayed_when_the_job_was_deleted_since(desk: Front
 @pytest.mark.acceptance(10)
 def test_a_job_in_intake_is_absent_from_every_route(live_desk: FrontDesk) -> None:
     desk = live_desk
-    disturb(desk, Calls(die_before=4))
+    disturb(desk, Calls(die_before=5))
     with pytest.raises(CrashError):
         desk.create(LARGE, key="k")
     calm(desk)

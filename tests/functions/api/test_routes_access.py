@@ -17,7 +17,7 @@ from functions.api.routes import ROUTES
 from pressroom.local.authorizer import Authorizer
 from pressroom.local.gateway import Gateway
 from pressroom.local.listener import Request
-from shared.jobs.ids import JOB, new_id
+from shared.jobs.ids import JOB, TEMPLATE, new_id
 from tests.support.clock import START
 from tests.support.lambda_context import FakeContext
 from tests.support.tokens import Signer
@@ -30,7 +30,20 @@ PUBLIC, SIGNED_IN, VIEWER, EDITOR, OWNER = range(5)
 WHO_MAY: Final = {
     PUBLIC: {"health", "openapi", "docs"},
     SIGNED_IN: {"limits", "kinds", "createProject", "listProjects"},
-    VIEWER: {"getProject", "listJobs", "getJob", "listItems", "getItem", "getResults", "listEvents"},
+    VIEWER: {
+        "getProject",
+        "listJobs",
+        "getJob",
+        "listItems",
+        "getItem",
+        "getResults",
+        "listEvents",
+        "getVoice",
+        "listTemplates",
+        "getTemplate",
+        "listTemplateVersions",
+        "getTemplateVersion",
+    },
     EDITOR: {
         "createJob",
         "cancelJobs",
@@ -39,6 +52,11 @@ WHO_MAY: Final = {
         "cancelJob",
         "retryJob",
         "processNext",
+        "putVoice",
+        "createTemplate",
+        "updateTemplate",
+        "deleteTemplate",
+        "restoreTemplate",
     },
     OWNER: {"listMembers", "getMember", "putMember", "removeMember"},
 }
@@ -82,7 +100,14 @@ class Doors:
 
     def knock(self, route: Route, token: str | None) -> str:
         """How a call of ``route`` ends that is bad in all else: a ghost job, and a body that is none."""
-        path = route.path.format(project=self.desk.project, job=new_id(JOB, START), position=1, user="ghost")
+        path = route.path.format(
+            project=self.desk.project,
+            job=new_id(JOB, START),
+            position=1,
+            user="ghost",
+            template=new_id(TEMPLATE, START),
+            version=1,
+        )
         headers = [("Content-Type", "application/json")]
         if token is not None:
             headers.append(("Authorization", f"Bearer {token}"))
