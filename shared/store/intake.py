@@ -89,7 +89,8 @@ class IntakeStore:
         if not whole:
             ledger = ledger.evolve(status=JobStatus.INTAKE, intake_token=token, intake_key=key)
         guard = [] if job.member is None else [may_edit(ledger.project_id, job.member)]
-        members = [*guard, Insert(ledger_row(ledger)), Insert(spec_row(job.spec)), *self._idempotency(job, now)]
+        members: list[Check | Insert] = [*guard, Insert(ledger_row(ledger)), Insert(spec_row(job.spec))]
+        members += self._idempotency(job, now)
         members += [Insert(new_item_row(job.ledger.job_id, item)) for item in job.items[:first]]
         try:
             self.table.transact("create", members)
