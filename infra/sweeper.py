@@ -46,16 +46,23 @@ class Sweeper(Construct):
             platform=platform,
             name="sweeper",
             description="Repairs what nobody else can finish",
-            settings=SweeperSettings(table_name=table.name, queue_url=queues.work.queue_url, topic_arn=topic.arn),
+            settings=SweeperSettings(
+                table_name=table.name,
+                queue_url=queues.work.queue_url,
+                topic_arn=topic.arn,
+                retention_days=stage.limits.get("retention_days", 0),
+            ),
             timeout_seconds=_TIMEOUT_SECONDS,
             memory_mb=512,
         )
         self.function.allow(
             table.arn,
             "dynamodb:BatchGetItem",
+            "dynamodb:BatchWriteItem",
             "dynamodb:ConditionCheckItem",
             "dynamodb:DeleteItem",
             "dynamodb:GetItem",
+            "dynamodb:PutItem",
             "dynamodb:Query",
             "dynamodb:UpdateItem",
         )

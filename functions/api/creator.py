@@ -112,6 +112,8 @@ class Creator:
     def _go_on(self, found: Replay, caller: str, body: Mapping[str, Any], *, replayed: bool) -> Created:
         """Finish what was begun, with the template and the voice that it was begun with."""
         ledger = found.ledger
+        if not found.record.answer:
+            raise RequestError(409, "job_deleted", "The job that this Idempotency-Key made has been deleted.")
         spec = None if ledger is None else self.intake.spec_of(ledger.job_id)
         if ledger is not None and spec is not None:
             if ledger.status is JobStatus.INTAKE:
@@ -158,6 +160,7 @@ class Creator:
             estimated_microusd=estimated.total_microusd,
             template=submission.presets.reference,
             voice_version=submission.presets.voice.version,
+            idempotency_key=key,
         )
         answer = created_job_view(ledger, spec, now, duplicates=submission.duplicates).model_dump_json().encode()
         record = None

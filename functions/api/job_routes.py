@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from functions.api.submission import Submission
     from shared.jobs.ledger import Ledger
 
-__all__ = ["create", "list_all", "process_next", "read"]
+__all__ = ["create", "list_all", "process_next", "read", "remove"]
 
 
 def create(call: Call) -> Answer:
@@ -91,6 +91,12 @@ def read(call: Call) -> Answer:
     )
     headers = {"ETag": jobs.etag(ledger)}
     return Answer(body=_view(call, ledger), headers=headers) if is_news else Answer(status=304, headers=headers)
+
+
+def remove(call: Call) -> Answer:
+    """Delete a job that has ended, with everything under it."""
+    call.services.deleter.delete_job(call.project, call.path["job"], call.caller, seconds_left=call.seconds_left())
+    return Answer(status=204, counts={"JobsDeleted": 1})
 
 
 def _view(call: Call, ledger: Ledger) -> JobView:

@@ -22,12 +22,15 @@ __all__ = [
     "no_project",
     "no_route",
     "not_permitted",
+    "not_yet_settled",
     "problem_of",
 ]
 
 EXPECTED: Final = (RequestError, StoreUnavailableError, QueueUnavailableError)
 """What :func:`problem_of` knows; everything else is a fault of ours."""
 _UNAVAILABLE_SECONDS: Final = 1
+_SETTLED_SECONDS: Final = 1
+"""A generation that has ended is notified within moments."""
 
 
 def no_route() -> RequestError:
@@ -65,6 +68,18 @@ def key_reused() -> RequestError:
 def illegal_transition(status: ShownStatus, detail: str) -> RequestError:
     """The job's status, which the caller may not have known, does not allow it."""
     return RequestError(409, "illegal_transition", detail, extra={"job_status": status.value})
+
+
+def not_yet_settled(status: ShownStatus) -> RequestError:
+    """The job has ended, and its end is being told of this very moment."""
+    return RequestError(
+        409,
+        "not_yet_settled",
+        "The job has just ended and is still being settled; try again in a moment.",
+        retryable=True,
+        retry_after_seconds=_SETTLED_SECONDS,
+        extra={"job_status": status.value},
+    )
 
 
 def fault() -> RequestError:

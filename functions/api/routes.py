@@ -167,6 +167,16 @@ ROUTES: Final = (
         replies={200: Reply(description="The project.", model=ProjectView)},
     ),
     Route(
+        method="DELETE",
+        path=_PROJECT,
+        operation="deleteProject",
+        summary="Delete a project in which nothing runs, for good, with all that it holds",
+        access=Role.OWNER,
+        run=project_routes.remove,
+        replies={204: Reply(description="It is gone; its rows are being erased.", content_types=())},
+        problems={409: "A job of it has not ended (`jobs_unfinished`)."},
+    ),
+    Route(
         method="GET",
         path=f"{_PROJECT}/members",
         operation="listMembers",
@@ -363,6 +373,16 @@ ROUTES: Final = (
             304: Reply(description="It still is what If-None-Match names.", content_types=(), headers=(_ETAG,)),
         },
         problems={404: _NO_JOB},
+    ),
+    Route(
+        method="DELETE",
+        path=_JOB,
+        operation="deleteJob",
+        summary="Delete a job that has ended, for good, with everything under it",
+        access=Role.EDITOR,
+        run=job_routes.remove,
+        replies={204: Reply(description="It is gone; its rows are being erased.", content_types=())},
+        problems={404: _NO_JOB, 409: f"{_ILLEGAL} Or it has just ended (`not_yet_settled`, with Retry-After)."},
     ),
     Route(
         method="GET",

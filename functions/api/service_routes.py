@@ -35,6 +35,7 @@ def limits(call: Call) -> Answer:
             active_jobs=own.active_jobs,
             bulk_cancel_max=own.bulk_cancel_max,
             templates_per_project=own.templates_per_project,
+            retention_days=own.retention_days or None,
             max_attempts=_range("max_attempts"),
             item_timeout_seconds=_range("item_timeout_seconds"),
             deadline_minutes=_range("deadline_minutes"),

@@ -12,6 +12,7 @@ import boto3
 from functions.api.advancer import Advancer
 from functions.api.controller import Controller
 from functions.api.creator import Creator
+from functions.api.deleter import Deleter
 from functions.api.filler import Filler
 from functions.api.invoker import CLIENT_CONFIG, Invoker, LambdaInvoker
 from functions.api.item_reader import ItemReader
@@ -24,6 +25,7 @@ from shared.errors import SettingsError
 from shared.generation.pricing import parse_price_table
 from shared.queue.dispatch import WorkQueue
 from shared.store.dynamodb import DynamoTable
+from shared.store.erasures import ErasureStore
 from shared.store.events import EventStore
 from shared.store.intake import IntakeStore
 from shared.store.items import ItemStore
@@ -65,6 +67,7 @@ class Services:
     creator: Creator
     controller: Controller
     retrier: Retrier
+    deleter: Deleter
     jobs: JobReader
     items: ItemReader
     events: EventStore
@@ -120,6 +123,7 @@ class Services:
             submissions=submissions,
             creator=Creator(IntakeStore(table), filler, prices, submissions, presets, clock),
             controller=Controller(jobs, ledgers, filler, clock),
+            deleter=Deleter(jobs, ErasureStore(table), clock, pace),
             retrier=Retrier(jobs, ledgers, items, filler, clock),
             jobs=jobs,
             items=reader,

@@ -19,6 +19,8 @@ _MAX_BULK_CANCEL: Final = 1_000
 """Each is a write, one after the other within the gateway's 30 seconds."""
 _MAX_TEMPLATES: Final = 1_000
 """The choice of ``auto`` reads all of a kind."""
+_MAX_RETENTION_DAYS: Final = 36_500
+"""A century: more is a mistake for 0, which means for ever."""
 _MAX_BYTES_PER_REQUEST: Final = 4 * 1024 * 1024
 """A function's event has at most 6 MB, the body in it written as JSON text."""
 
@@ -48,6 +50,7 @@ class ApiSettings(Limits):
             "concurrency_max": (1, MAX_LANES),
             "bulk_cancel_max": (1, _MAX_BULK_CANCEL),
             "templates_per_project": (0, _MAX_TEMPLATES),
+            "retention_days": (0, _MAX_RETENTION_DAYS),
         }
         for name, (least, most) in bounds.items():
             if not least <= getattr(self, name) <= most:

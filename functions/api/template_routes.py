@@ -52,6 +52,8 @@ def create(call: Call) -> Answer:
         return _created(call, answer, replayed=False)
     if known.fingerprint != record.fingerprint:
         raise key_reused()
+    if not known.answer:
+        raise key_reused()  # it made a job, which has been deleted since
     return _created(call, zlib.decompress(known.answer), replayed=known.made != template.template_id)
 
 

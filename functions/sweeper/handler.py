@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from functions.sweeper.erase import Eraser
 from functions.sweeper.settings import SweeperSettings
-from functions.sweeper.sweep import ACTOR, Sweeper
+from functions.sweeper.sweep import ACTOR, SECONDS_FOR_THE_LAST, Sweeper
 from shared import environment
 from shared.clock import SystemClock
 from shared.ending.closing import Closer
 from shared.ending.topic import SnsTopic
 from shared.queue.dispatch import WorkQueue
 from shared.store.dynamodb import DynamoTable
+from shared.store.erasures import ErasureStore
 from shared.store.intake import IntakeStore
 from shared.store.items import ItemStore
 from shared.store.ledgers import LedgerStore
@@ -53,8 +55,23 @@ def sweeper() -> Sweeper:
     )
 
 
+@cache
+def eraser() -> Eraser:
+    """The eraser that the environment describes; made at the first event."""
+    settings = environment.read(SweeperSettings, os.environ)
+    table = DynamoTable.from_env(settings.table_name)
+    return Eraser(
+        erasures=ErasureStore(table),
+        ledgers=LedgerStore(table),
+        watch=WatchList(table),
+        clock=SystemClock(),
+        logger=logger,
+        retention_days=settings.retention_days,
+    )
+
+
 def handler(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Look at every job that is due.
+    """Look at every job that is due; then erase what is deleted or too old.
 
     Args:
         _event: of a schedule; it says nothing.
@@ -64,13 +81,19 @@ def handler(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
         What was done, for whoever invokes it by hand.
     """
     logger.set_correlation_id(context.aws_request_id)
-    swept = sweeper().sweep(lambda: context.get_remaining_time_in_millis() / 1000)
+
+    def seconds_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    swept = sweeper().sweep(seconds_left)
+    erased = eraser().erase(lambda: seconds_left() > SECONDS_FOR_THE_LAST)
     summary = {
         "looked": swept.looked,
         "failed": swept.failed,
         "mismatched": swept.mismatched,
         "repaired": dict(swept.repaired),
         "is_whole": swept.is_whole,
+        "erased": dict(erased),
     }
     logger.info("swept", summary=summary)
     _count("JobsLookedAt", swept.looked)  # at every run, so that silence can be told from peace
@@ -78,6 +101,10 @@ def handler(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
         _count("LooksFailed", swept.failed)
     if not swept.is_whole:
         _count("SweepsCutShort", 1)
+    if erased["rows"]:
+        _count("RowsErased", erased["rows"])
+    if erased["failed"]:
+        _count("ErasuresFailed", erased["failed"])
     metrics.flush_metrics()
     return summary
 

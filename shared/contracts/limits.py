@@ -11,7 +11,7 @@ __all__ = ["Limits"]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Sizes in bytes, rates per user and project."""
+    """Sizes in bytes, rates per user and project; ``retention_days`` after its end a job is deleted, 0 means never."""
 
     min_items_per_job: int = 1
     max_items_per_job: int = 1_000
@@ -22,3 +22,4 @@ class Limits:
     active_jobs: int = 20
     bulk_cancel_max: int = 100
     templates_per_project: int = 200
+    retention_days: int = 0

@@ -96,6 +96,7 @@ class LimitsView(BaseModel):
     active_jobs: int
     bulk_cancel_max: int
     templates_per_project: int
+    retention_days: int | None
     max_attempts: RangeView
     item_timeout_seconds: RangeView
     deadline_minutes: RangeView

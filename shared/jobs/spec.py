@@ -55,3 +55,5 @@ class JobSpec:
     estimated_microusd: int = 0
     template: TemplateRef | None = None
     voice_version: int = 0
+    idempotency_key: str | None = None
+    """The creation's: its record outlives the job, and is found by this when the job is deleted."""

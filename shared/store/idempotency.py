@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.clock import from_iso, to_iso
-from shared.store.expressions import Insert
+from shared.store.expressions import Change, Insert
 from shared.store.keys import idempotency_key
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from shared.store.dynamodb import DynamoTable
 
-__all__ = ["IdempotencyRecord", "find_record", "record_insert"]
+__all__ = ["IdempotencyRecord", "find_record", "forget_answer", "record_insert"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,19 @@ def find_record(table: DynamoTable, project_id: str, key: str, *, now: datetime)
         key=key,
         fingerprint=row["fingerprint"],
         made=row["made"],
-        answer=row["answer"],
+        answer=row.get("answer", b""),
         expires_at=from_iso(row["expires_at"]),
     )
+
+
+def forget_answer(table: DynamoTable, project_id: str, key: str | None, *, made: str) -> list[Change]:
+    """What takes the answer out of the record under ``key``, as long as that tells of ``made``.
+
+    The record itself stays until its time is over: a request that comes late must not make again what was deleted.
+    """
+    if key is None:
+        return []
+    row = table.get(idempotency_key(project_id, key), consistent=True)
+    if row is None or row["made"] != made or "answer" not in row:
+        return []
+    return [Change(idempotency_key(project_id, key), "made = :made", removes=("answer",), values={"made": made})]

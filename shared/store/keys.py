@@ -7,6 +7,8 @@ from typing import Final
 from shared.jobs.ids import JOB, PROJECT, TEMPLATE, ulid_of
 
 __all__ = [
+    "DELETED_PREFIX",
+    "ERASING",
     "EVENT_PREFIX",
     "FORMER_PREFIX",
     "ITEM_PREFIX",
@@ -16,6 +18,9 @@ __all__ = [
     "TEMPLATE_PREFIX",
     "WATCH_SHARDS",
     "Key",
+    "deleted_job_key",
+    "deleted_job_of",
+    "ended_shard",
     "event_key",
     "former_member_key",
     "idempotency_key",
@@ -23,6 +28,7 @@ __all__ = [
     "job_id_of",
     "job_partition",
     "ledger_key",
+    "load_key",
     "member_key",
     "membership_key",
     "position_of_key",
@@ -52,8 +58,11 @@ PROJECT_PREFIX: Final = "PROJECT#"
 MEMBER_PREFIX: Final = "MEMBER#"
 FORMER_PREFIX: Final = "FORMER#"
 TEMPLATE_PREFIX: Final = "TEMPLATE#"
+DELETED_PREFIX: Final = "DELETED#"
 WATCH_SHARDS: Final = 8
 """The sweeper's index is spread over so many partitions."""
+ERASING: Final = "erasing"
+"""And has one more, of what is to be erased."""
 
 
 def project_partition(project_id: str) -> str:
@@ -94,6 +103,16 @@ def membership_key(project_id: str, user: str) -> Key:
 def ledger_key(project_id: str, job_id: str) -> Key:
     """The ledger."""
     return {"pk": project_partition(project_id), "sk": JOB_PREFIX + ulid_of(job_id)}
+
+
+def deleted_job_key(project_id: str, job_id: str) -> Key:
+    """The marker of a job that is deleted: its rows are being erased."""
+    return {"pk": project_partition(project_id), "sk": DELETED_PREFIX + ulid_of(job_id)}
+
+
+def load_key(user: str, project_id: str) -> Key:
+    """What a user's unfinished and recent jobs in a project come to."""
+    return {"pk": user_partition(user), "sk": f"LIMIT#{ulid_of(project_id)}"}
 
 
 def template_key(project_id: str, template_id: str) -> Key:
@@ -157,6 +176,11 @@ def watch_shard(job_id: str) -> str:
     return str(ord(job_id[-1]) % WATCH_SHARDS)
 
 
+def ended_shard(job_id: str) -> str:
+    """The same for a job that has ended and told so: by when it ended."""
+    return f"ended-{watch_shard(job_id)}"
+
+
 def project_id_of(pk: str) -> str:
     """The project whose partition ``pk`` is."""
     return PROJECT + pk.removeprefix(PROJECT_PREFIX)
@@ -175,6 +199,11 @@ def template_id_of(sk: str) -> str:
 def job_id_of(sk: str) -> str:
     """The job whose ledger stands at ``sk``."""
     return JOB + sk.removeprefix(JOB_PREFIX)
+
+
+def deleted_job_of(sk: str) -> str:
+    """The job whose marker stands at ``sk``."""
+    return JOB + sk.removeprefix(DELETED_PREFIX)
 
 
 def position_of_key(sk: str) -> int:

@@ -90,7 +90,10 @@ class TemplateStore:
             ("templates = if_not_exists(templates, :zero) + :one",),
             values={"most": most, "zero": 0, "one": 1},
         )
-        members = [counted, Insert(_head_row(project_id, template)), _version(project_id, template)]
+        head = _head_row(project_id, template)
+        if record is not None:
+            head["key"] = record.key  # the project's deletion finds the record by it
+        members = [counted, Insert(head), _version(project_id, template)]
         if record is not None:
             members.append(record_insert(project_id, record, now=now))
         try:
