@@ -90,7 +90,8 @@ class TemplateStore:
             ("templates = if_not_exists(templates, :zero) + :one",),
             values={"most": most, "zero": 0, "one": 1},
         )
-        members = [counted, Insert(_head_row(project_id, template)), _version(project_id, template)]
+        members: list[Change | Insert] = [counted, Insert(_head_row(project_id, template))]
+        members.append(_version(project_id, template))
         if record is not None:
             members.append(record_insert(project_id, record, now=now))
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -26,6 +25,8 @@ from tests.support.clock import START
 from tests.support.front_desk import body_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from functions.api.submission import Submission
     from shared.store.dynamodb import DynamoTable
     from tests.support.front_desk import FrontDesk
