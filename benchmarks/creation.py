@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools import Logger
 
-from functions.api.creator import fingerprint_of
 from functions.api.invoker import LambdaInvoker
 from functions.api.services import Services
 from functions.api.settings import ApiSettings
@@ -16,6 +15,7 @@ from shared.clock import SystemClock
 from shared.jobs.ids import PROJECT, new_id
 from shared.queue.dispatch import WorkQueue
 from shared.store.dynamodb import DynamoTable
+from shared.store.projects import Project
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -51,12 +51,13 @@ def measure(dynamodb: DynamoDBClient, sqs: SQSClient, table: str, queue_url: str
     """Create a job of ``items`` outlines with an idempotency key, as the api does."""
     services = services_over(DynamoTable(dynamodb, table), WorkQueue(sqs, queue_url))
     body = {"kind": "outline", "items": [{"input": {"topic": f"Topic {number}"}} for number in range(items)]}
-    submission = services.submissions.read(body)
+    project = new_id(PROJECT, services.clock.now())
+    services.projects.create(Project(project, "Benchmark", services.clock.now()), owner="bench")
+    submission = services.submissions.read(project, body)
     calls: Counter[str] = Counter()
     for client in (dynamodb, sqs):
         client.meta.events.register("before-call", lambda model, **_: calls.update([model.name]), "count")
-    project = new_id(PROJECT, services.clock.now())
-    services.creator.create(project, "bench", submission, key=f"bench-{items}", fingerprint=fingerprint_of(body))
+    services.creator.create(project, "bench", submission, key=f"bench-{items}", body=body)
     for client in (dynamodb, sqs):
         client.meta.events.unregister("before-call", unique_id="count")
     queue_calls = calls["SendMessageBatch"]

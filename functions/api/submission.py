@@ -224,8 +224,8 @@ class _Items:
             self.errors.append(BadField("/items", f"{len(items)} items; a job has {least} to {most}"))
             return []
         self._check_defaults()
-        told = {bad.pointer for bad in self.errors}
-        return [entry for index, item in enumerate(items) for entry in self._entry(index, item, told)]
+        known = {bad.pointer for bad in self.errors}
+        return [entry for index, item in enumerate(items) for entry in self._entry(index, item, known)]
 
     def _check_defaults(self) -> None:
         """A wrong default is told once, even where every item overrides it."""

@@ -14,6 +14,7 @@ from pressroom.cli.exits import ExitCode
 from pressroom.cli.members import members_app
 from pressroom.cli.options import DEFAULT_API_URL, ApiUrl, AsJson, AsView, JobId, Project, ResultFormat, Verbose, Where
 from pressroom.cli.sources import Format  # noqa: TC001  Typer reads the annotations when it runs
+from pressroom.cli.templates import templates_app, voice_app
 from pressroom.cli.terminal import VERBOSE, emit, say
 from shared.errors import ErrorCode, PressroomError
 from shared.jobs.statuses import Drive, ItemStatus, OnDuplicate, OnError  # noqa: TC001  likewise
@@ -47,6 +48,8 @@ app = typer.Typer(
 )
 projects_app = typer.Typer(help="Make a project.", no_args_is_help=True)
 app.add_typer(projects_app, name="project", rich_help_panel="Setting up")
+app.add_typer(templates_app, name="templates", rich_help_panel="Setting up")
+app.add_typer(voice_app, name="voice", rich_help_panel="Setting up")
 app.add_typer(members_app, name="members", rich_help_panel="Setting up")
 app.add_typer(admin_app, name="admin", rich_help_panel="Setting up")
 
@@ -90,6 +93,10 @@ def submit(
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="A value for every item that gives none itself."),
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option("--template", metavar="TEMPLATE", help="A template's id, or auto for the one that fits best."),
     ] = None,
     tone: Annotated[str | None, typer.Option("--tone", help="Short for --set tone=….")] = None,
     concurrency: Annotated[
@@ -152,6 +159,7 @@ def submit(
         form=form,
         kind=kind,
         name=name,
+        template=template,
         defaults=[*(settings or []), *([f"tone={tone}"] if tone is not None else [])],
         options={
             "concurrency": concurrency,

@@ -41,7 +41,9 @@ from pressroom.client.records import (
     Progress,
     Project,
     Range,
+    Template,
     Usage,
+    Voice,
 )
 from pressroom.client.retrying import Retry, RetryPolicy
 
@@ -81,8 +83,10 @@ __all__ = [
     "Range",
     "Retry",
     "RetryPolicy",
+    "Template",
     "UnavailableError",
     "UnexpectedAnswerError",
     "Usage",
+    "Voice",
     "is_loopback",
 ]

@@ -42,6 +42,7 @@ from pressroom.client.records import (
     Project,
 )
 from pressroom.client.retrying import Retry, RetryPolicy
+from pressroom.client.templates import TemplateCalls
 from shared.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ _NOT_MODIFIED: Final = 304
 _PAGE: Final = 100
 
 
-class PressroomClient(MemberCalls):
+class PressroomClient(MemberCalls, TemplateCalls):
     """Every route that a client needs, typed. Safe to share between threads; close it, or use it in ``with``.
 
     Every method may raise :class:`~pressroom.client.errors.ClientError`: its tree says what went wrong. Calls that

@@ -93,7 +93,7 @@ class TemplateStore:
         head = _head_row(project_id, template)
         if record is not None:
             head["key"] = record.key  # the project's deletion finds the record by it
-        members = [counted, Insert(head), _version(project_id, template)]
+        members: list[Change | Insert] = [counted, Insert(head), _version(project_id, template)]
         if record is not None:
             members.append(record_insert(project_id, record, now=now))
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from shared.clock import from_iso, to_iso
 from shared.errors import NoProjectError, PreconditionError
 from shared.store.dynamodb import RefusedError
-from shared.store.expressions import Insert
+from shared.store.expressions import Check, Insert
 from shared.store.keys import voice_key, voice_version_key
 from shared.store.templates import still_there
 
@@ -62,7 +62,7 @@ class VoiceStore:
         """
         body = {"version": old + 1, "values": dict(values), "updated_at": to_iso(now)}
         condition = "version = :old" if old else "attribute_not_exists(pk)"
-        members = [
+        members: list[Check | Insert] = [
             still_there(project_id),
             Insert({**voice_key(project_id), **body}, condition, {"old": old}),
             Insert({**voice_version_key(project_id, old + 1), **body}),
