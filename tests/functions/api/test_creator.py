@@ -277,7 +277,7 @@ def test_a_job_stands_when_the_queue_cannot_be_reached_and_a_replay_goes_on_with
     assert desk.ledger(first.headers["location"]).cursor == SMALL
 
 
-def test_the_first_answer_is_replayed_when_the_job_was_deleted_since(desk: FrontDesk) -> None:
+def test_the_first_answer_is_replayed_when_somebody_took_the_ledger_away_by_hand(desk: FrontDesk) -> None:
     first = desk.create(1, key="k")
     desk.table.client.delete_item(
         TableName=desk.table.name,

@@ -43,6 +43,11 @@ def prepare(desk: FrontDesk, route: Route, job: str) -> None:
     """Bring ``job`` to where the route may be called."""
     if route.operation == "resumeJob":
         desk.client().post(f"{job}/pause")
+    if route.operation == "deleteProject":
+        desk.client().post(f"{job}/cancel")
+        desk.workshop.finalizer().close(desk.ledger(job))
+    if route.operation == "deleteJob":
+        desk.finish(job)
     if route.operation == "retryJob":
         desk.workshop.claude.errors[1].append(item_error(ErrorCode.REFUSED, "No."))
         desk.finish(job)
@@ -198,7 +203,7 @@ def test_every_documented_problem_is_one_that_a_test_here_shows(route: Route) ->
     shown |= {403} if route in NOT_FOR_VIEWERS else set()
     shown |= {413, 415, 422} if route in WITH_BODY else set()
     shown |= {422} if route in WITH_QUERY else set()
-    steering = {"pauseJob", "resumeJob", "cancelJob", "retryJob"}
+    steering = {"pauseJob", "resumeJob", "cancelJob", "retryJob", "deleteJob", "deleteProject"}
     membership = {"putMember", "removeMember"}
     # In their own tests:
     changing = {"createJob", "processNext", "createTemplate", "updateTemplate"}
