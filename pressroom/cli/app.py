@@ -12,7 +12,18 @@ import typer
 from pressroom.cli.admin import admin_app
 from pressroom.cli.exits import ExitCode
 from pressroom.cli.members import members_app
-from pressroom.cli.options import DEFAULT_API_URL, ApiUrl, AsJson, AsView, JobId, Project, ResultFormat, Verbose, Where
+from pressroom.cli.options import (
+    DEFAULT_API_URL,
+    ApiUrl,
+    AsJson,
+    AsView,
+    JobId,
+    Project,
+    ResultFormat,
+    Verbose,
+    Where,
+    Yes,
+)
 from pressroom.cli.sources import Format  # noqa: TC001  Typer reads the annotations when it runs
 from pressroom.cli.templates import templates_app, voice_app
 from pressroom.cli.terminal import VERBOSE, emit, say
@@ -46,7 +57,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-projects_app = typer.Typer(help="Make a project.", no_args_is_help=True)
+projects_app = typer.Typer(help="Make or delete a project.", no_args_is_help=True)
 app.add_typer(projects_app, name="project", rich_help_panel="Setting up")
 app.add_typer(templates_app, name="templates", rich_help_panel="Setting up")
 app.add_typer(voice_app, name="voice", rich_help_panel="Setting up")
@@ -268,6 +279,23 @@ def cancel(
 
 
 @app.command(rich_help_panel=_STEERING)
+def delete(
+    *,
+    jobs: Annotated[list[str], typer.Argument(metavar="JOB...", help="The jobs' ids, job_….")],
+    yes: Yes = False,
+    project: Project = None,
+    api_url: ApiUrl = DEFAULT_API_URL,
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """Delete jobs that have ended, for good, with everything under them."""
+    from pressroom.cli.deleting import delete_jobs
+    from pressroom.cli.session import connect
+
+    with connect(Where(api_url, project)) as session:
+        raise typer.Exit(delete_jobs(session, jobs, yes=yes))
+
+
+@app.command(rich_help_panel=_STEERING)
 def retry(
     *,
     job: JobId,
@@ -425,6 +453,22 @@ def create_project(
         project = session.client.create_project(name)
     emit(project.id)
     say(f"Use it with --project {project.id}, or set PRESSROOM_PROJECT.")
+
+
+@projects_app.command("delete")
+def delete_project(
+    *,
+    project: Annotated[str, typer.Argument(metavar="PROJECT", help="The project's id, prj_….")],
+    yes: Yes = False,
+    api_url: ApiUrl = DEFAULT_API_URL,
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """Delete a project in which nothing runs, for good, with all that it holds; for its owners."""
+    from pressroom.cli.deleting import delete_project as work
+    from pressroom.cli.session import connect
+
+    with connect(Where(api_url)) as session:
+        raise typer.Exit(work(session, project, yes=yes))
 
 
 @app.command(rich_help_panel=_SETTING_UP)
