@@ -23,6 +23,7 @@ __all__ = [
     "job_id_of",
     "job_partition",
     "ledger_key",
+    "load_key",
     "member_key",
     "membership_key",
     "position_of_key",
@@ -67,7 +68,7 @@ def job_partition(job_id: str) -> str:
 
 
 def user_partition(user: str) -> str:
-    """Where a user's memberships live."""
+    """Where a user's memberships and loads live."""
     return f"USER#{user}"
 
 
@@ -89,6 +90,11 @@ def former_member_key(project_id: str, user: str) -> Key:
 def membership_key(project_id: str, user: str) -> Key:
     """The same fact from the user's side, so that "my projects" is a query."""
     return {"pk": user_partition(user), "sk": project_partition(project_id)}
+
+
+def load_key(user: str, project_id: str) -> Key:
+    """What a user does in a project, which limits how many jobs they may begin."""
+    return {"pk": user_partition(user), "sk": f"LIMIT#{ulid_of(project_id)}"}
 
 
 def ledger_key(project_id: str, job_id: str) -> Key:
