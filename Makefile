@@ -8,6 +8,7 @@ VENV  := .venv
 TOOLS := .tools
 BIN   := $(VENV)/bin
 UV    := $(TOOLS)/bin/uv
+CDK   := node_modules/.bin/cdk
 
 # The first Python that is new enough. Say `make setup PYTHON=/path/to/python` to choose another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -25,10 +26,13 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 # jsii speaks up about Node versions that it has not been tested with; they work.
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 1
+# The CDK command line neither reports how it is used, nor looks for a newer self: package-lock.json names it.
+export CDK_DISABLE_CLI_TELEMETRY := true
+export CDK_DISABLE_VERSION_CHECK := 1
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: $(VENV)/.installed ## install everything into .venv, from the locks
@@ -43,7 +47,7 @@ local: setup ## the whole service on http://127.0.0.1:8787, until Ctrl-C
 	@$(BIN)/pressroom local --port 8787
 
 .PHONY: test
-test: setup $(TOOLS)/.node ## every test, with coverage (ARGS="-k claim")
+test: setup $(CDK) ## every test, with coverage (ARGS="-k claim")
 	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(ARGS)
 
 .PHONY: check
@@ -55,7 +59,7 @@ check: setup ## lint, format, types, import contracts, house rules, locks
 	$(BIN)/python -m pytest -q -n 0 tests/test_house.py tests/test_docs.py tests/test_locks.py
 
 .PHONY: acceptance
-acceptance: setup $(TOOLS)/.node ## the acceptance list: number, tests, result
+acceptance: setup $(CDK) ## the acceptance list: number, tests, result
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m acceptance --acceptance-table $(ARGS)
 
 .PHONY: soak
@@ -73,6 +77,20 @@ bench: setup ## AWS calls and units an item, throughput, import times
 .PHONY: synth
 synth: setup $(TOOLS)/.node ## the CloudFormation template, into cdk.out
 	@CDK_OUTDIR="$(CURDIR)/cdk.out" $(BIN)/python app.py && echo "The template is in cdk.out."
+
+.PHONY: deploy
+deploy: setup $(CDK) ## deploy or update a stage on your AWS account (STAGE=dev)
+	@$(CDK) deploy --no-notices --context stage=$(STAGE) $(ARGS)
+
+.PHONY: destroy
+destroy: setup $(CDK) ## take a stage down again (STAGE=dev); what it keeps is in docs/deployment.md
+	@$(CDK) destroy --no-notices --context stage=$(STAGE) $(ARGS)
+
+.PHONY: deploy-local
+deploy-local: setup $(CDK) ## deploy to an emulator that enforces IAM, and run everything through it
+	@$(BIN)/python -m pytest -q -n 0 --no-cov -o faulthandler_timeout=0 tests/e2e/test_deployed.py $(ARGS)
+
+STAGE ?= dev
 
 .PHONY: fmt
 fmt: setup ## format the code and mend what ruff can mend
@@ -117,8 +135,14 @@ $(VENV)/.installed: pyproject.toml $(VENV)/.synced
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# jsii, which synthesizes the template, runs on Node. Where the machine has none, a locked one comes into .tools.
+# jsii, which synthesizes the template, and the CDK command line run on Node. Where the machine has none, a locked one
+# comes into .tools.
 $(TOOLS)/.node: requirements/node.txt $(UV)
-	@command -v node >/dev/null || { echo "No node here: installing it into $(TOOLS) ..."; \
+	@{ command -v node && command -v npm; } >/dev/null || { echo "No node here: installing it into $(TOOLS) ..."; \
 		$(UV) pip install --quiet --python $(TOOLS)/bin/python --require-hashes -r requirements/node.txt; }
+	@touch $@
+
+$(CDK): package.json package-lock.json $(TOOLS)/.node
+	@echo "Installing the CDK command line from package-lock.json into node_modules ..."
+	@npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
 	@touch $@

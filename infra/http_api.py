@@ -24,6 +24,7 @@ _ACCESS_LOG: Final = {
     "request_id": "$context.requestId",
     "time": "$context.requestTime",
     "caller": "$context.authorizer.claims.username",
+    "client": "$context.authorizer.claims.client_id",
     "address": "$context.identity.sourceIp",
     "method": "$context.httpMethod",
     "path": "$context.path",
@@ -55,7 +56,7 @@ class HttpApi(Construct):
                 identity.issuer,
                 authorizer_name=f"{name}-users",
                 # An access token of Cognito has no audience; the gateway then compares its client_id.
-                jwt_audience=[identity.client.user_pool_client_id],
+                jwt_audience=identity.client_ids,
             ),
         )
         for path in _PUBLIC_PATHS:

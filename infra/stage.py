@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["ConfigurationError", "Stage"]
 
@@ -32,6 +32,8 @@ class Stage:
     """The name of the Secrets Manager secret whose whole text is Claude's key."""
     limits: Mapping[str, Any] = field(default_factory=dict)
     """Replacements of the api's limits, by their names in its settings."""
+    machines: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Clients that sign in by a secret, each with the scopes that its tokens may have, such as ``jobs.read``."""
 
     @classmethod
     def from_context(cls, name: str, stages: Mapping[str, Any]) -> Self:

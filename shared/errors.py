@@ -289,6 +289,7 @@ class RequestError(PressroomError):
         retry_after_seconds: when, where that is known.
         errors: every bad field, for 422.
         extra: further members of the problem, such as the job's ``status`` of an illegal transition.
+        headers: of the answer, beside those that follow from the rest.
     """
 
     def __init__(
@@ -300,7 +301,8 @@ class RequestError(PressroomError):
         retryable: bool = False,
         retry_after_seconds: int | None = None,
         errors: Sequence[BadField] = (),
-        extra: Mapping[str, str | int] = MappingProxyType({}),
+        extra: Mapping[str, str | int | float] = MappingProxyType({}),
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -310,6 +312,7 @@ class RequestError(PressroomError):
         self.retry_after_seconds = retry_after_seconds
         self.errors = tuple(errors)
         self.extra = dict(extra)
+        self.headers = dict(headers)
 
 
 class TransitionRefusedError(PressroomError):

@@ -17,7 +17,7 @@ from tests.support.resources import QueueHandle, TableHandle, fresh_queue, fresh
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytest_plugins = ["tests.support.acceptance"]
+pytest_plugins = ["tests.support.acceptance", "tests.support.synthesis"]
 
 NOWHERE = "http://127.0.0.1:9"
 """The discard port: nothing listens there, so a call that no fixture provided for fails at once."""

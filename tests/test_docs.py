@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PAGES = sorted(files(".md"))
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
-TARGETS = set(re.findall(r"^\.PHONY: (\w+)$", MAKEFILE, re.MULTILINE))
+TARGETS = set(re.findall(r"^\.PHONY: ([\w-]+)$", MAKEFILE, re.MULTILINE))
 
 
 def commands(text: str, program: str) -> set[str]:

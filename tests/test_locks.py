@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from dataclasses import dataclass
@@ -87,6 +88,16 @@ def test_bundle_agrees_with_development_when_both_pin_a_package(lock: str) -> No
 
     assert differing == {}
     assert RUNTIME.isdisjoint(pins(lock))
+
+
+def test_the_cdk_command_line_is_locked_without_a_host_when_npm_reads_it() -> None:
+    wanted_version = json.loads((ROOT / "package.json").read_text("utf-8"))["devDependencies"]["aws-cdk"]
+    locked = json.loads((ROOT / "package-lock.json").read_text("utf-8"))["packages"]
+
+    assert set(locked) == {"", "node_modules/aws-cdk"}
+    assert locked["node_modules/aws-cdk"]["version"] == wanted_version
+    assert locked["node_modules/aws-cdk"]["integrity"].startswith("sha512-")
+    assert "resolved" not in locked["node_modules/aws-cdk"]
 
 
 def test_only_the_processor_carries_the_sdk_when_bundled() -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from functions.api.bodies import canonical
 from functions.api.caller import actor_of
 from functions.api.estimator import estimate
+from functions.api.limiting import turned_away
 from functions.api.presenter import created_job_view
 from functions.api.problems import key_reused, not_permitted
 from shared.errors import NotPermittedError, RequestError, StoreUnavailableError
@@ -25,6 +26,7 @@ from shared.jobs.lanes import first_generation_lanes
 from shared.jobs.ledger import Ledger
 from shared.jobs.spec import JobSpec
 from shared.jobs.statuses import JobStatus
+from shared.store.admissions import entering
 from shared.store.dynamodb import RefusedError
 from shared.store.idempotency import IdempotencyRecord
 from shared.store.intake import NewJob, Replay
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from functions.api.submission import Submission, SubmissionReader
     from shared.clock import Clock
     from shared.generation.pricing import PriceTable
+    from shared.store.admissions import Admissions, Allowance
     from shared.store.intake import IntakeStore
     from shared.store.presets import PresetStore
 
@@ -47,6 +50,8 @@ _FIRST_LOOK: Final = timedelta(seconds=60)
 """After that an unsealed intake counts as abandoned, and the sweeper looks at the job for the first time."""
 _BUSY_SECONDS: Final = 5
 """The longest wait that a caller is asked for while another request with its key still writes."""
+_TRIES: Final = 8
+"""How often room may be taken by others between the look for it and the write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ class Creator:
     prices: PriceTable
     submissions: SubmissionReader
     presets: PresetStore
+    admissions: Admissions
+    allowance: Allowance
     clock: Clock
 
     def create(
@@ -86,7 +93,7 @@ class Creator:
 
         Raises:
             RequestError: 422, the key was used for another body; 409, a request with it is still being written; 403,
-                the caller's membership was taken away meanwhile.
+                the caller's membership was taken away meanwhile; 429, a limit is reached.
             StoreUnavailableError: nothing is visible; the same key finishes what was begun.
         """
         job, answer = self._job(project_id, caller, submission, key=key, body=body)
@@ -144,6 +151,7 @@ class Creator:
             est_microusd=estimated.dearest_microusd if budgeted else 0,
             headroom_microusd=options.budget_microusd,
             usage_period=f"{now:%Y-%m}",
+            booked_by=caller,
             actor=actor_of(caller),
             last_activity_at=now,
             deadline_at=now + timedelta(minutes=options.deadline_minutes),
@@ -169,17 +177,27 @@ class Creator:
         items = [
             NewItem(position, entry.values, entry.custom_id) for position, entry in enumerate(submission.entries, 1)
         ]
-        return NewJob(ledger, spec, items, record, member=caller), answer
+        bookings = entering(ledger, self.allowance)
+        return NewJob(ledger, spec, items, record, member=caller, bookings=bookings), answer
 
     def _write(self, job: NewJob) -> Ledger | Replay:
         """Write the job; the ledger as it then stands, or what its key was used for."""
-        try:
-            return self.intake.create(job, now=self.clock.now())
-        except NotPermittedError as error:
-            raise not_permitted() from error
-        except RefusedError as refused:
-            # Its rows are there already, or another has taken its intake over: only a key could tell whose they are.
-            raise StoreUnavailableError(f"the intake of {job.ledger.job_id} was refused") from refused
+        ledger = job.ledger
+        for _ in range(_TRIES):
+            now = self.clock.now()
+            try:
+                return self.intake.create(job, now=now)
+            except NotPermittedError as error:
+                raise not_permitted() from error
+            except RefusedError as refused:
+                last = refused
+            reached = self.admissions.reached(
+                ledger.project_id, ledger.booked_by, self.allowance, creates=True, now=now
+            )
+            if reached is not None:
+                raise turned_away(reached, now)
+        # Its rows are there already, or another has taken its intake over: only a key could tell whose they are.
+        raise StoreUnavailableError(f"the intake of {ledger.job_id} was refused") from last
 
     def _resume(self, job: NewJob, stale: Ledger) -> Ledger:
         """Finish an intake whose writer died; the same body makes the same items."""

@@ -1,7 +1,8 @@
 """Between the gateway and the routes: an event becomes a checked call, an answer becomes a response.
 
-The order of the checks is the contract's: 401, membership 404, role 403, 415 and 413, then the route's own 422 and
-409. So a stranger learns nothing about a project from how a request is refused.
+The order of the checks is the contract's: 401, scope 403, membership 404, role 403, 415 and 413, then the route's own
+422 and 409. So a stranger learns nothing about a project from how a request is refused: the scope's 403 depends on the
+token and the route alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pydantic import BaseModel
 from functions.api.bodies import read_body
 from functions.api.caller import caller_of
 from functions.api.problems import EXPECTED, fault, no_project, no_route, problem_of
-from functions.api.routing import Access, Answer, Call, Route
+from functions.api.routing import Answer, Call, Route
 from functions.api.validating import invalid
 from shared.errors import BadField, RequestError
 from shared.jobs.ids import PROJECT, is_id
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from functions.api.services import Services
+    from shared.contracts.sign_in import Scope
 
 __all__ = ["Edge"]
 
@@ -100,7 +102,7 @@ class Edge:
     def _call(self, route: Route, event: Mapping[str, Any], path: Mapping[str, str]) -> Call:
         """The call, checked in the contract's order."""
         services = self.services()
-        caller = "" if route.access is Access.PUBLIC else caller_of(event)
+        caller = "" if route.scope is None else _entitled(event, route.scope)
         role = self._role(services, caller, route.access, path) if isinstance(route.access, Role) else None
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         body = None
@@ -129,6 +131,13 @@ class Edge:
         if _RANK[role] < _RANK[least]:
             raise RequestError(403, "forbidden", f"That needs the role {least}; yours is {role}.")
         return role
+
+
+def _entitled(event: Mapping[str, Any], scope: Scope) -> str:
+    """The caller's name, if the token may be used for ``scope``."""
+    caller = caller_of(event)
+    caller.require(scope)
+    return caller.name
 
 
 def _request_id(event: Mapping[str, Any]) -> str:

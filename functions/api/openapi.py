@@ -61,8 +61,10 @@ def problem_statuses(route: Route) -> dict[int, str]:
         met[401] = "No access token, or one that is none."
     if isinstance(route.access, Role):
         met[404] = "There is no such project, or the caller is not a member of it."
+    if route.scope is not None:
+        met[403] = f"The token lacks the scope {route.scope} (`insufficient_scope`)."
     if route.access in {Role.EDITOR, Role.OWNER}:
-        met[403] = f"The caller is a member without the role {route.access}."
+        met[403] += f" Or the caller is a member without the role {route.access} (`forbidden`)."
     if route.body is not None:
         met |= {413: "The body is too large.", 415: "The body is not JSON."}
     if route.body is not None or route.query is not None:
@@ -98,10 +100,11 @@ def _operation(route: Route, references: dict[Any, dict[str, Any]]) -> dict[str,
                 for status, meaning in problem_statuses(route).items()
             },
         },
-        "security": [] if route.access is Access.PUBLIC else [{"bearer": []}],
+        "security": [] if route.scope is None else [{"bearer": [route.scope.value]}],
     }
-    if isinstance(route.access, Role):
-        operation["description"] = f"Needs the role {route.access} in the project."
+    if route.scope is not None:
+        role = f", and the role {route.access} in the project" if isinstance(route.access, Role) else ""
+        operation["description"] = f"Needs a token with the scope {route.scope}{role}."
     if route.body is not None:
         operation["requestBody"] = {
             "required": route.body_required,

@@ -10,12 +10,14 @@ from shared.contracts.problems import BadFieldView, Problem
 from shared.errors import QueueUnavailableError, RequestError, StoreUnavailableError
 
 if TYPE_CHECKING:
+    from shared.contracts.sign_in import Scope
     from shared.jobs.statuses import ShownStatus
 
 __all__ = [
     "EXPECTED",
     "fault",
     "illegal_transition",
+    "insufficient_scope",
     "key_reused",
     "no_job",
     "no_member",
@@ -31,6 +33,8 @@ EXPECTED: Final = (RequestError, StoreUnavailableError, QueueUnavailableError)
 _UNAVAILABLE_SECONDS: Final = 1
 _SETTLED_SECONDS: Final = 1
 """A generation that has ended is notified within moments."""
+_INSUFFICIENT_SCOPE: Final = "insufficient_scope"
+"""As RFC 6750 names it in the header, so that a client needs one name only."""
 
 
 def no_route() -> RequestError:
@@ -46,6 +50,12 @@ def no_project() -> RequestError:
 def no_job() -> RequestError:
     """Likewise for a job of another project, and for one in intake."""
     return RequestError(404, "not_found", "The project has no such job.")
+
+
+def insufficient_scope(scope: Scope) -> RequestError:
+    """The token, whoever's it is, may not be used for this."""
+    detail = f"That needs a token with the scope {scope}."
+    return RequestError(403, _INSUFFICIENT_SCOPE, detail, extra={"scope": scope.value})
 
 
 def no_member() -> RequestError:
@@ -104,9 +114,13 @@ def problem_of(
         retryable=told.retryable,
         errors=tuple(BadFieldView(pointer=bad.pointer, detail=bad.detail) for bad in told.errors) or None,
     )
-    headers = {} if told.retry_after_seconds is None else {"Retry-After": str(told.retry_after_seconds)}
+    headers = dict(told.headers)
+    if told.retry_after_seconds is not None:
+        headers["Retry-After"] = str(told.retry_after_seconds)
     if told.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
+    if told.code == _INSUFFICIENT_SCOPE:  # RFC 6750, section 3.1
+        headers["WWW-Authenticate"] = f'Bearer error="{told.code}", scope="{told.extra["scope"]}"'
     return Answer(
         status=told.status,
         body=body.model_dump_json(exclude_none=True),

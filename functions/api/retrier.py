@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from functions.api.budgets import budget_of, more_of
 from functions.api.caller import actor_of
 from functions.api.controller import SOON
+from functions.api.limiting import turned_away
 from functions.api.problems import illegal_transition, not_yet_settled
 from functions.api.validating import invalid, pointer
 from shared.errors import BadField, RequestError, StoreUnavailableError, TransitionRefusedError
@@ -17,6 +18,7 @@ from shared.jobs.ids import new_token
 from shared.jobs.lanes import deal
 from shared.jobs.statuses import JobStatus
 from shared.queue.dispatch import HEAD
+from shared.store.admissions import entering_again
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from shared.errors import ErrorCode
     from shared.jobs.ledger import Ledger
     from shared.jobs.spec import JobSpec
+    from shared.store.admissions import Admissions, Allowance
     from shared.store.items import ItemStore
     from shared.store.ledgers import LedgerStore
 
@@ -71,6 +74,8 @@ class Retrier:
     ledgers: LedgerStore
     items: ItemStore
     filler: Filler
+    admissions: Admissions
+    allowance: Allowance
     clock: Clock
 
     def retry(self, project_id: str, job_id: str, caller: str, request: RetryRequest, *, mark: str) -> Retried:
@@ -81,7 +86,7 @@ class Retrier:
 
         Raises:
             RequestError: 404; 422, a position that did not fail, nothing that matches, or a bad budget; 409, the job
-                has not failed, has not settled, or has no budget left.
+                has not failed, has not settled, or has no budget left; 429, the caller has too many unfinished jobs.
         """
         ledger = self.jobs.visible(project_id, job_id)
         spec = self.jobs.specs.of(job_id)
@@ -93,9 +98,11 @@ class Retrier:
                 raise self._illegal(ledger, "Another retry was faster")
             more = self._allowed(ledger, spec, request)
             won = self._open(ledger, spec, caller, self._choose(ledger, request), more_microusd=more, mark=mark)
-            ledger = self.jobs.visible(project_id, job_id)
+            seen, ledger = ledger, self.jobs.visible(project_id, job_id)
             if won:
                 return Retried(self._filled(ledger, spec), replayed=False)
+            if ledger.version == seen.version:  # so it was no other that was faster
+                self._require_room(project_id, caller)
         raise StoreUnavailableError(f"the job {job_id} changed {_TRIES} times under a retry")
 
     def _allowed(self, ledger: Ledger, spec: JobSpec, request: RetryRequest) -> int:
@@ -115,6 +122,12 @@ class Retrier:
                 extra={"job_status": ledger.status.value},
             )
         return more
+
+    def _require_room(self, project_id: str, caller: str) -> None:
+        now = self.clock.now()
+        reached = self.admissions.reached(project_id, caller, self.allowance, creates=False, now=now)
+        if reached is not None:
+            raise turned_away(reached, now)
 
     def _choose(self, ledger: Ledger, request: RetryRequest) -> _Choice:
         """Read the failures page by page, position and code only.
@@ -155,6 +168,8 @@ class Retrier:
                 check_at=now + SOON,
                 more_microusd=more_microusd,
                 mark=mark,
+                booked_by=caller,
+                bookings=entering_again(ledger.project_id, caller, self.allowance),
                 actor=actor_of(caller),
             )
         except TransitionRefusedError:

@@ -87,6 +87,9 @@ _NO_JOB: Final = "The project has no such job."
 _NO_TEMPLATE: Final = "The project has no such template."
 _CHANGED: Final = "It is not what If-Match names (`precondition_failed`, with `current_version`)."
 _NO_IF_MATCH: Final = "If-Match is missing (`precondition_required`)."
+_TOO_MANY: Final = (
+    "has too many unfinished ones (`too_many_active_jobs`); with Retry-After, RateLimit and RateLimit-Policy."
+)
 _NO_MEMBER: Final = "Nobody of that name is a member of the project."
 _LAST_OWNER: Final = "It is the only owner (`last_owner`)."
 _ILLEGAL: Final = "The job's status does not allow it (`illegal_transition`, with `job_status`)."
@@ -347,7 +350,10 @@ ROUTES: Final = (
             200: Reply(description="A dry run: nothing was written.", model=DryRunView),
             202: Reply(description="The job; it runs.", model=CreatedJobView, headers=(_LOCATION, _ETAG, _REPLAYED)),
         },
-        problems={409: "A request with this Idempotency-Key is still being written (`idempotency_in_progress`)."},
+        problems={
+            409: "A request with this Idempotency-Key is still being written (`idempotency_in_progress`).",
+            429: f"The caller has created too many jobs within the hour (`rate_limited`) or {_TOO_MANY}",
+        },
     ),
     Route(
         method="GET",
@@ -494,6 +500,7 @@ ROUTES: Final = (
             404: _NO_JOB,
             409: f"{_ILLEGAL} Or it has just ended (`not_yet_settled`, with Retry-After), or what is left of its "
             "budget covers no item (`budget_exhausted`).",
+            429: f"The caller {_TOO_MANY}",
         },
     ),
     Route(

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from functions.api.validating import checked, checked_query, invalid, pointer
 from shared.contracts.requests import MAX_IDEMPOTENCY_KEY
+from shared.contracts.sign_in import Scope
 from shared.errors import BadField
 from shared.store.projects import Role
 
@@ -146,7 +147,7 @@ class Route:
         body: the body's model; None for a route that takes none.
         body_required: whether an empty body is refused.
         problems: statuses of problems that are the route's own, with what they mean; those that follow from the
-            declaration (401, 403, 404 of the project, 413, 415, 422, 503) need not be named.
+            declaration (401, 403 of scope and role, 404 of the project, 413, 415, 422, 503) need not be named.
         headers: request headers that matter to it.
     """
 
@@ -168,6 +169,18 @@ class Route:
             raise UndeclaredAccessError(f"{self.operation}: {self.access!r} is no rule of access")
         if (PROJECT_PARAMETER in self.parameters) != isinstance(self.access, Role):
             raise UndeclaredAccessError(f"{self.operation}: a route of a project, and no other, asks for a role")
+
+    @property
+    def scope(self) -> Scope | None:
+        """What a token must be good for; None for a route that needs no token. It follows, so none can be forgotten.
+
+        Reading is reading, whoever may do it. What else only owners may do, or belongs to no project, is managing.
+        """
+        if self.access is Access.PUBLIC:
+            return None
+        if self.method == "GET":
+            return Scope.READ
+        return Scope.MANAGE if self.access in {Access.SIGNED_IN, Role.OWNER} else Scope.WRITE
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -23,7 +23,9 @@ from functions.api.submission import SubmissionReader
 from shared.clock import Clock, SystemClock
 from shared.errors import SettingsError
 from shared.generation.pricing import parse_price_table
+from shared.jobs.rates import Caps
 from shared.queue.dispatch import WorkQueue
+from shared.store.admissions import Admissions, Allowance
 from shared.store.dynamodb import DynamoTable
 from shared.store.erasures import ErasureStore
 from shared.store.events import EventStore
@@ -113,6 +115,8 @@ class Services:
         filler = Filler(ledgers, queue, logger)
         presets = PresetStore(table)
         submissions = SubmissionReader(settings, _kinds, prices, settings.default_model, presets)
+        admissions = Admissions(table)
+        allowance = Allowance(Caps(jobs_per_hour=settings.jobs_per_hour, active_jobs=settings.active_jobs))
         return cls(
             limits=settings,
             kinds=_kinds,
@@ -121,10 +125,10 @@ class Services:
             templates=TemplateStore(table),
             voices=VoiceStore(table),
             submissions=submissions,
-            creator=Creator(IntakeStore(table), filler, prices, submissions, presets, clock),
+            creator=Creator(IntakeStore(table), filler, prices, submissions, presets, admissions, allowance, clock),
             controller=Controller(jobs, ledgers, filler, clock),
             deleter=Deleter(jobs, ErasureStore(table), clock, pace),
-            retrier=Retrier(jobs, ledgers, items, filler, clock),
+            retrier=Retrier(jobs, ledgers, items, filler, admissions, allowance, clock),
             jobs=jobs,
             items=reader,
             events=EventStore(table),

@@ -38,11 +38,17 @@ class _Keys:
 class Authorizer:
     """Checks signature, issuer, expiry, ``token_use`` and client of a token."""
 
-    def __init__(self, fetch: Callable[[], dict[str, Any]], *, issuer: str, client_ids: frozenset[str]) -> None:
-        """Takes ``fetch``, which gives the user pool's key set (RFC 7517)."""
+    def __init__(self, fetch: Callable[[], dict[str, Any]], *, issuer: str, is_client: Callable[[str], bool]) -> None:
+        """Takes the user pool that signs the tokens.
+
+        Args:
+            fetch: gives its key set (RFC 7517).
+            issuer: what its tokens name as their issuer.
+            is_client: whether an id is that of a client of the pool's; may raise ServicesError.
+        """
         self._fetch = fetch
         self._issuer = issuer
-        self._client_ids = client_ids
+        self._is_client = is_client
         self._lock = threading.Lock()
         self._keys: _Keys | None = None
 
@@ -51,7 +57,7 @@ class Authorizer:
 
         Raises:
             TokenRefusedError: there is none, or it does not pass.
-            ServicesError: the key set could not be had.
+            ServicesError: the key set, or whether there is such a client, could not be had.
         """
         scheme, _, token = (authorization or "").strip().partition(" ")
         if scheme.lower() != _SCHEME or not token.strip():
@@ -74,7 +80,8 @@ class Authorizer:
         )
         if claims.get("token_use") != "access":
             raise TokenRefusedError("The token is no access token.")
-        if claims.get("client_id") not in self._client_ids:
+        client_id = claims.get("client_id")
+        if not isinstance(client_id, str) or not client_id or not self._is_client(client_id):
             raise TokenRefusedError("The token was made for somebody else.")
         return claims
 

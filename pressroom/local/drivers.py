@@ -11,6 +11,7 @@ from pressroom.local import functions
 from pressroom.local.authorizer import Authorizer, fetch_keys
 from pressroom.local.gateway import Gateway
 from pressroom.local.invoke_endpoint import InvokeEndpoint
+from pressroom.local.machines import Machines
 from pressroom.local.queue_poller import QueuePoller
 from pressroom.local.resources import Clients, ensure
 from pressroom.local.stream_poller import StreamPoller
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from pressroom.local.listener import Listener
     from pressroom.local.pool import Pool
+    from pressroom.local.token_requests import TokenRequest
 
 __all__ = ["GRACE_SECONDS", "Drivers"]
 
@@ -111,15 +113,24 @@ class Drivers:
     def _make_gateway(self, aws_endpoint_url: str, claude_url: str | None) -> Gateway:
         resources = self.resources
         keys_url = f"{aws_endpoint_url}/{resources.user_pool_id}/.well-known/jwks.json"
+        machines = Machines(
+            self.clients.cognito, pool_id=resources.user_pool_id, token_url=f"{aws_endpoint_url}/oauth2/token"
+        )
         authorizer = Authorizer(
             lambda: fetch_keys(keys_url),
             issuer=resources.issuer,
-            client_ids=frozenset({resources.user_pool_client_id}),
+            is_client=lambda client_id: client_id == resources.user_pool_client_id or machines.knows(client_id),
         )
+
+        def token(request: TokenRequest) -> str:
+            if request.scopes is None:
+                return self.tokens.token(request.name)
+            return machines.token(request.name, request.scopes)
+
         return Gateway(
             self._pools[functions.API.name].invoke,
             claims=authorizer.claims,
-            token=self.tokens.token,
+            token=token,
             claude_url=claude_url,
             clock=SystemClock(),
         )

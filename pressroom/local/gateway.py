@@ -20,7 +20,7 @@ from pressroom.local.authorizer import TokenRefusedError
 from pressroom.local.errors import HandlerError, InvocationError, ServicesError, SignInError
 from pressroom.local.listener import Request, Response
 from pressroom.local.problems import problem
-from pressroom.local.tokens import MAX_USER_CHARACTERS
+from pressroom.local.token_requests import BadTokenRequestError, TokenRequest, read_token_request
 from shared.errors import BadField
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Gateway:
         invoke: Invoke,
         *,
         claims: Callable[[str | None], dict[str, Any]],
-        token: Callable[[str], str],
+        token: Callable[[TokenRequest], str],
         claude_url: str | None,
         clock: Clock,
     ) -> None:
@@ -71,7 +71,7 @@ class Gateway:
         Args:
             invoke: hands an event to the api function.
             claims: checks an ``Authorization`` header; raises TokenRefusedError.
-            token: signs a user in; raises SignInError.
+            token: signs a person or a machine in; raises SignInError.
             claude_url: where the offline Claude is; None when the real one is used.
             clock: tells the event's time.
         """
@@ -151,20 +151,12 @@ class Gateway:
 
     def _sign_in(self, exchange: _Exchange) -> Response:
         try:
-            body = json.loads(exchange.request.body)
-        except ValueError:
-            return exchange.invalid(BadField("", "The body is no JSON."))
-        if not isinstance(body, dict):
-            return exchange.invalid(BadField("", "The body is no object."))
-        wrong = [
-            BadField(f"/{_pointer(key)}", "There is no such field.") for key in body if key != "user"
-        ] + _wrong_user(body.get("user"))
-        if wrong:
-            return exchange.invalid(*wrong)
-        try:
-            return exchange.json({"token": self._token(body["user"])})
+            request = read_token_request(exchange.request.body)
+            return exchange.json({"token": self._token(request)})
+        except BadTokenRequestError as error:
+            return exchange.invalid(*error.errors)
         except SignInError as error:
-            return exchange.invalid(BadField("/user", str(error)))
+            return exchange.invalid(BadField("/user" if request.scopes is None else "/client", str(error)))
         except ServicesError as error:
             _log.warning("%s", error)
             return exchange.unavailable()
@@ -225,22 +217,6 @@ class _Exchange:
             retryable=True,
             headers=_RETRY,
         )
-
-
-def _wrong_user(user: object) -> list[BadField]:
-    """What is wrong with a user's name: Cognito takes 1 to 128 characters that are no spaces."""
-    if not isinstance(user, str):
-        return [BadField("/user", "A user's name is a text.")]
-    if not 1 <= len(user) <= MAX_USER_CHARACTERS:
-        return [BadField("/user", f"A user's name has 1 to {MAX_USER_CHARACTERS} characters.")]
-    if not user.isprintable() or any(character.isspace() for character in user):
-        return [BadField("/user", "A user's name has no spaces and no control characters.")]
-    return []
-
-
-def _pointer(key: str) -> str:
-    """A key in a JSON pointer (RFC 6901)."""
-    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _claude_calls(exchange: _Exchange, claude_url: str) -> Response:

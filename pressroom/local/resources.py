@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pressroom.local.children import CREDENTIALS
 from pressroom.local.errors import ServicesError
 from pressroom.local.streams_client import Account, streams_client
+from pressroom.local.user_pool import ensure_user_pool
 from pressroom.local.worker import REGION
 from shared.queue.queues import DEAD_LETTERS, WORK_QUEUE
 from shared.store.table import TABLE, create_table_request
@@ -35,7 +36,6 @@ __all__ = ["Clients", "Resources", "ensure"]
 _CONNECTIONS: Final = 80
 _ACTIVE_SECONDS: Final = 30.0
 _ACTIVE_POLL_SECONDS: Final = 0.05
-_TOKEN_HOURS: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def ensure(clients: Clients, *, stage: str) -> Resources:
         dead_letters_arn = _queue_arn(clients.sqs, dead_letters_url)
         queue_url = _queue(clients.sqs, f"{name}-work.fifo", WORK_QUEUE, dead_letters_arn)
         topic_arn = clients.sns.create_topic(Name=f"{name}-notifications")["TopicArn"]
-        pool_id = _user_pool(clients.cognito, name)
+        pool = ensure_user_pool(clients.cognito, name)
         return Resources(
             table_name=name,
             stream_arn=stream_arn,
@@ -117,8 +117,8 @@ def ensure(clients: Clients, *, stage: str) -> Resources:
             queue_arn=_queue_arn(clients.sqs, queue_url),
             dead_letters_url=dead_letters_url,
             topic_arn=topic_arn,
-            user_pool_id=pool_id,
-            user_pool_client_id=_user_pool_client(clients.cognito, pool_id, name),
+            user_pool_id=pool.pool_id,
+            user_pool_client_id=pool.client_id,
             dead_letters_arn=dead_letters_arn,
         )
     except (BotoCoreError, ClientError) as error:
@@ -159,29 +159,3 @@ def _queue(client: SQSClient, name: str, queue: Queue, dead_letter_arn: str | No
 
 def _queue_arn(client: SQSClient, url: str) -> str:
     return client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-
-
-def _user_pool(client: CognitoIdentityProviderClient, name: str) -> str:
-    for page in client.get_paginator("list_user_pools").paginate(PaginationConfig={"PageSize": 60}):
-        for pool in page["UserPools"]:
-            if pool.get("Name") == name:
-                return pool["Id"]
-    return client.create_user_pool(PoolName=name)["UserPool"]["Id"]
-
-
-def _user_pool_client(client: CognitoIdentityProviderClient, pool_id: str, name: str) -> str:
-    pages = client.get_paginator("list_user_pool_clients").paginate(
-        UserPoolId=pool_id, PaginationConfig={"PageSize": 60}
-    )
-    for page in pages:
-        for found in page["UserPoolClients"]:
-            if found.get("ClientName") == name:
-                return found["ClientId"]
-    made = client.create_user_pool_client(
-        UserPoolId=pool_id,
-        ClientName=name,
-        ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
-        AccessTokenValidity=_TOKEN_HOURS,
-        TokenValidityUnits={"AccessToken": "hours"},
-    )
-    return made["UserPoolClient"]["ClientId"]

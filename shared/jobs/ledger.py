@@ -145,6 +145,8 @@ class Ledger:
     round: int = 0
     cursor: int = 0
     usage_period: str = ""
+    booked_by: str = ""
+    """Whose unfinished jobs the present generation counts to, from its beginning to its end."""
     notified_generation: int = 0
     version: int = 1
     actor: str = ""

@@ -403,6 +403,7 @@ def retry(
     now: datetime,
     check_at: datetime,
     more_microusd: int = 0,
+    booked_by: str = "",
     actor: str,
 ) -> Ledger:
     """Open a new generation over some failed items.
@@ -419,6 +420,7 @@ def retry(
         now: the time.
         check_at: when the sweeper looks first.
         more_microusd: what the budget is raised by.
+        booked_by: whose unfinished jobs the new generation counts to.
         actor: who.
     """
     _require(
@@ -445,6 +447,7 @@ def retry(
         status=JobStatus.QUEUED,
         deadline_at=deadline_at,
         usage_period=usage_period,
+        booked_by=booked_by,
         headroom_microusd=_headroom(ledger, more_microusd),
         raised_microusd=_raised(ledger, more_microusd),
         retried_at=now,

@@ -15,6 +15,7 @@ from shared.clock import to_iso
 from shared.errors import NotPermittedError
 from shared.jobs.ids import new_token
 from shared.jobs.statuses import JobStatus
+from shared.store.admissions import leaving
 from shared.store.dynamodb import DynamoTable, RefusedError
 from shared.store.expressions import Change, Check, Delete, Insert
 from shared.store.idempotency import find_record, record_insert
@@ -47,7 +48,8 @@ class NewJob:
     """A job to be created; ``ledger`` as it will stand when all rows do (status queued).
 
     ``member`` is whose membership of the project, with a role that may create jobs, is a condition of the creation: a
-    removal of the member, or of the project, comes wholly before it or wholly after it.
+    removal of the member, or of the project, comes wholly before it or wholly after it. ``bookings`` are what the job
+    takes up (:func:`shared.store.admissions.entering`); their conditions decide whether it may begin.
     """
 
     ledger: Ledger
@@ -55,6 +57,7 @@ class NewJob:
     items: Sequence[NewItem]
     idempotency: IdempotencyRecord | None = None
     member: str | None = None
+    bookings: Sequence[Change] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +78,13 @@ class IntakeStore:
         """Write ``job`` whole, or say whose idempotency key it carries.
 
         A crash at any point leaves either nothing, or a job in intake that nobody sees and that the same key, or the
-        sweeper, can pick up after ``check_at``.
+        sweeper, can pick up after ``check_at``. What it takes up is taken by the first write.
 
         Raises:
             NotPermittedError: ``job.member`` is not, or no longer, a member who may create jobs.
-            RefusedError: the job's rows are there already.
+            RefusedError: a limit is reached, or the job's rows are there already.
         """
-        first = _MEMBERS - _HEAD
+        first = _MEMBERS - _HEAD - len(job.bookings)
         whole = len(job.items) <= first
         token = new_token()
         key = None if job.idempotency is None else job.idempotency.key
@@ -89,8 +92,8 @@ class IntakeStore:
         if not whole:
             ledger = ledger.evolve(status=JobStatus.INTAKE, intake_token=token, intake_key=key)
         guard = [] if job.member is None else [may_edit(ledger.project_id, job.member)]
-        members: list[Check | Insert] = [*guard, Insert(ledger_row(ledger)), Insert(spec_row(job.spec))]
-        members += self._idempotency(job, now)
+        members: list[Change | Check | Insert] = [*guard, Insert(ledger_row(ledger)), Insert(spec_row(job.spec))]
+        members += [*self._idempotency(job, now), *job.bookings]
         members += [Insert(new_item_row(job.ledger.job_id, item)) for item in job.items[:first]]
         try:
             self.table.transact("create", members)
@@ -115,10 +118,10 @@ class IntakeStore:
         return self._fill(ledger, job.items, token)
 
     def remove(self, stale: Ledger, *, now: datetime, check_at: datetime, go_on: Callable[[], bool]) -> bool:
-        """Take away the intake of ``stale``, whose writer died, and give its idempotency key free.
+        """Take away the intake of ``stale``, whose writer died, and give free its idempotency key and what it took up.
 
-        The rows go in chunks, each fenced as when they were written; ledger, spec and key go last and together, so
-        that whoever comes after a crash, the same request included, finds all that it needs.
+        The rows go in chunks, each fenced as when they were written; ledger, spec, key and bookings go last and
+        together, so that whoever comes after a crash, the same request included, finds all that it needs.
 
         Args:
             stale: the ledger as it was read.
@@ -140,7 +143,7 @@ class IntakeStore:
                 return False
             self.table.transact("remove_intake", [Check(place, *_mine(token)), *chunk])
         members = [Delete(place, *_mine(token)), Delete(spec_key(ledger.job_id)), *self._key_of(ledger)]
-        self.table.transact("remove_intake", members)
+        self.table.transact("remove_intake", [*members, *leaving(ledger)])
         return True
 
     def _take_over(self, stale: Ledger, *, now: datetime, check_at: datetime) -> tuple[Ledger, str]:

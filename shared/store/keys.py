@@ -76,7 +76,7 @@ def job_partition(job_id: str) -> str:
 
 
 def user_partition(user: str) -> str:
-    """Where a user's memberships live."""
+    """Where a user's memberships and loads live."""
     return f"USER#{user}"
 
 
@@ -100,6 +100,11 @@ def membership_key(project_id: str, user: str) -> Key:
     return {"pk": user_partition(user), "sk": project_partition(project_id)}
 
 
+def load_key(user: str, project_id: str) -> Key:
+    """What a user does in a project, which limits how many jobs they may begin."""
+    return {"pk": user_partition(user), "sk": f"LIMIT#{ulid_of(project_id)}"}
+
+
 def ledger_key(project_id: str, job_id: str) -> Key:
     """The ledger."""
     return {"pk": project_partition(project_id), "sk": JOB_PREFIX + ulid_of(job_id)}
@@ -108,11 +113,6 @@ def ledger_key(project_id: str, job_id: str) -> Key:
 def deleted_job_key(project_id: str, job_id: str) -> Key:
     """The marker of a job that is deleted: its rows are being erased."""
     return {"pk": project_partition(project_id), "sk": DELETED_PREFIX + ulid_of(job_id)}
-
-
-def load_key(user: str, project_id: str) -> Key:
-    """What a user's unfinished and recent jobs in a project come to."""
-    return {"pk": user_partition(user), "sk": f"LIMIT#{ulid_of(project_id)}"}
 
 
 def template_key(project_id: str, template_id: str) -> Key:

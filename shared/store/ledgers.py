@@ -10,6 +10,7 @@ from shared.jobs.ids import ulid_of
 from shared.jobs.ledger import Attempt, Lane
 from shared.jobs.transitions import final_status
 from shared.store import transitions
+from shared.store.admissions import leaving
 from shared.store.dynamodb import MAX_KEYS, DynamoTable, RefusedError
 from shared.store.expressions import Insert
 from shared.store.item_rows import attempts_change, outcome_change
@@ -267,13 +268,22 @@ class LedgerStore:
         return self._write("close", change)
 
     def finalize(self, ledger: Ledger, *, now: datetime, actor: str) -> Ledger:
-        """End the generation that was read, with the status that its counts make: it must show nothing open."""
+        """End the generation that was read, with the status that its counts make: it must show nothing open.
+
+        What it took up is given back in the same transaction, so exactly once.
+        """
         if ledger.open:
             raise RefusedError("finalize", [ledger_row(ledger)])  # counts that still change tell no final status
         change = transitions.finalize(
             _key(ledger), generation=ledger.generation, status=final_status(ledger), now=now, actor=actor
         )
-        return self._write("finalize", change)
+        if not (bookings := leaving(ledger)):
+            return self._write("finalize", change)
+        self.table.transact("finalize", [change, *bookings])
+        ended = self.read(ledger.project_id, ledger.job_id)
+        if ended is None:
+            raise RefusedError("finalize", [None])  # deleted in this moment
+        return ended
 
     def notified(self, ledger: Ledger, *, actor: str) -> Ledger:
         """The notification of the generation that was read has been sent."""
@@ -293,12 +303,15 @@ class LedgerStore:
         check_at: datetime,
         more_microusd: int = 0,
         mark: str | None = None,
+        booked_by: str = "",
+        bookings: Sequence[Change] = (),
         actor: str,
     ) -> None:
         """Open the next generation over ``work``, a list of positions a lane; ledger and lists in one transaction.
 
         ``mark`` stands on the lists for good: who meets it there, and finds itself refused, has won and only lost the
-        answer (:meth:`shared.store.items.ItemStore.work_mark`).
+        answer (:meth:`shared.store.items.ItemStore.work_mark`). ``bookings`` are what ``booked_by`` takes up with it
+        (:func:`shared.store.admissions.entering_again`).
         """
         change = transitions.retry(
             _key(ledger),
@@ -315,6 +328,7 @@ class LedgerStore:
             active=ulid_of(ledger.project_id),
             budgeted=ledger.budgeted,
             more_microusd=more_microusd,
+            booked_by=booked_by,
             actor=actor,
         )
         marked: Row = {} if mark is None else {"mark": mark}
@@ -323,7 +337,7 @@ class LedgerStore:
             for lane, positions in enumerate(work)
             if positions
         ]
-        self.table.transact("retry", [change, *lists])
+        self.table.transact("retry", [change, *lists, *bookings])
 
     def redrive(self, ledger: Ledger, *, lane: int, actor: str) -> Ledger:
         """Count that a dead letter of the lane is dispatched again."""

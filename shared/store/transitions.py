@@ -489,6 +489,7 @@ def retry(
     active: str,
     budgeted: bool,
     more_microusd: int = 0,
+    booked_by: str = "",
     actor: str,
 ) -> Change:
     """The ledger's half; the lists of work stand in the same transaction ★."""
@@ -515,6 +516,7 @@ def retry(
     optional: dict[str, str | None] = {
         "deadline_at": None if deadline_at is None else to_iso(deadline_at),
         "usage_period": usage_period or None,
+        "booked_by": booked_by or None,
     }
     for name, value in optional.items():
         if value is None:

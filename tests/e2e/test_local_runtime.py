@@ -114,6 +114,21 @@ def test_request_is_401_with_a_problem_when_it_carries_no_token(runtime: LocalRu
     assert answer.headers["x-request-id"] == answer.body["request_id"]
 
 
+@pytest.mark.acceptance(40)
+def test_machine_reads_and_does_not_write_when_its_token_may_only_read(runtime: LocalRuntime) -> None:
+    def machine(*scopes: str) -> LocalApi:
+        asked = {"client": "nightly", "scopes": list(scopes)}
+        return LocalApi(runtime.base_url, LocalApi(runtime.base_url).ask("POST", "/local/token", asked).body["token"])
+
+    project = machine("pressroom/projects.manage").project()
+    reader = machine("pressroom/jobs.read")
+    refused = reader.ask("POST", f"/v1/projects/{project}/jobs", {"kind": "outline", "items": [{"input": {}}]})
+
+    assert (refused.status, refused.body["code"]) == (403, "insufficient_scope")
+    assert refused.headers["www-authenticate"].endswith('scope="pressroom/jobs.write"')
+    assert reader.ask("GET", f"/v1/projects/{project}/jobs").body["items"] == []
+
+
 @pytest.mark.acceptance(8)
 def test_request_is_413_when_it_is_larger_than_the_limit(api: LocalApi) -> None:
     project = api.project()

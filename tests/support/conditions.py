@@ -498,6 +498,7 @@ def _retries() -> list[Rule]:
         check_at=None,
         deadline_at=at(900),
         usage_period="2026-10",
+        booked_by="alice",
         headroom_microusd=0,
     )
     stay: dict[str, Any] = {"errors": {ErrorCode.REFUSED: 1}, "firsts": {ErrorCode.REFUSED: 5}}
@@ -524,11 +525,14 @@ def _retries() -> list[Rule]:
         Rule(
             "retry",
             allowed,
-            steps.retry(allowed, deadline_at=at(1800), usage_period="2026-11", more_microusd=50, **chosen),
+            steps.retry(
+                allowed, deadline_at=at(1800), usage_period="2026-11", booked_by="bob", more_microusd=50, **chosen
+            ),
             _after(
                 allowed,
                 deadline_at=at(1800),
                 usage_period="2026-11",
+                booked_by="bob",
                 headroom_microusd=50,
                 raised_microusd=50,
                 **opened,
@@ -544,7 +548,7 @@ def _retries() -> list[Rule]:
             "retry without deadline and budget",
             plain,
             steps.retry(plain, **chosen),
-            _after(plain, deadline_at=None, usage_period="", **opened),
+            _after(plain, deadline_at=None, usage_period="", booked_by="", **opened),
             {},
         ),
     ]

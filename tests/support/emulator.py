@@ -18,6 +18,7 @@ import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, cast, overload
 from urllib.error import URLError
 
@@ -25,7 +26,7 @@ import boto3
 from botocore.config import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodbstreams.client import DynamoDBStreamsClient
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     type_of_client = DynamoDBClient | DynamoDBStreamsClient | SNSClient | SQSClient
 
-__all__ = ["CREDENTIALS", "Emulator", "EmulatorError", "free_port", "running_emulator"]
+__all__ = ["CREDENTIALS", "Emulator", "EmulatorError", "free_port", "run", "running_emulator"]
 
 HOST: Final = "127.0.0.1"
 REGION: Final = "us-east-1"
@@ -89,8 +90,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_emulator() -> Iterator[Emulator]:
+def running_emulator(
+    module: str = "tests.support.emulator", environ: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Emulator]:
     """Starts the emulator and waits until it is healthy; stops it and removes its folder at the end.
+
+    Args:
+        module: the program that is the emulator's process; this one, or one that ends as it does.
+        environ: further variables of that process.
 
     Raises:
         EmulatorError: it did not start in 30 s, or gave up on three ports.
@@ -100,7 +107,7 @@ def running_emulator() -> Iterator[Emulator]:
     try:
         for _ in range(_TRIES):
             port = free_port()
-            process = _start(port, folder)
+            process = _start(module, environ, port, folder)
             if _healthy(process, port):
                 yield Emulator(endpoint_url=f"http://{HOST}:{port}")
                 return
@@ -112,7 +119,7 @@ def running_emulator() -> Iterator[Emulator]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(port: int, folder: Path) -> subprocess.Popen[bytes]:
+def _start(module: str, environ: Mapping[str, str], port: int, folder: Path) -> subprocess.Popen[bytes]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PRESSROOM_"))}
     environment = (
         inherited
@@ -126,10 +133,11 @@ def _start(port: int, folder: Path) -> subprocess.Popen[bytes]:
             "STATE_DIR": str(folder / "state"),
             "S3_DATA_DIR": str(folder / "s3"),
         }
+        | dict(environ)
     )
     with (folder / "log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.support.emulator"],
+        return subprocess.Popen(  # noqa: S603  a module of the tests
+            [sys.executable, "-m", module],
             cwd=Path(__file__).parents[2],
             env=environment,
             stdin=subprocess.PIPE,
@@ -171,7 +179,8 @@ def _end_with_parent() -> None:
     os._exit(0)
 
 
-def _main() -> None:
+def run() -> None:
+    """Be the emulator, until the test run ends."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from ministack.app import main  # noqa: PLC0415  only the emulator's own process loads it
 
@@ -180,4 +189,4 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    run()

@@ -13,7 +13,7 @@ from tests.support.lambda_context import FakeContext
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["ApiClient", "HttpAnswer", "access_claims", "http_event"]
+__all__ = ["ApiClient", "HttpAnswer", "access_claims", "http_event", "machine_claims"]
 
 REQUEST_ID: Final = "JKJaXmPLvHcESHA="
 
@@ -27,6 +27,18 @@ def access_claims(user: str) -> dict[str, str]:
         "token_use": "access",
         "scope": "aws.cognito.signin.user.admin",
         "username": user,
+        "exp": "1763814000",
+    }
+
+
+def machine_claims(*scopes: str, client_id: str = "1example23456789") -> dict[str, str]:
+    """The claims of a machine's token (client credentials): no user, and the scopes that it was asked for with."""
+    return {
+        "sub": client_id,
+        "iss": "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_pool",
+        "client_id": client_id,
+        "token_use": "access",
+        "scope": " ".join(scopes),
         "exp": "1763814000",
     }
 

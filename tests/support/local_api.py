@@ -1,4 +1,4 @@
-"""The local runtime's API as a test asks it: plain HTTP, no client library between."""
+"""The API as a test asks it, of the local runtime or of a deployment: plain HTTP, no client library between."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ class LocalApi:
 
     base_url: str
     token: str | None = None
+    host: str | None = None
+    """What the request calls the server, where its name does not resolve here."""
 
     def ask(self, method: str, path: str, body: object = None, *, headers: dict[str, str] | None = None) -> Answer:
         """One request; ``body`` goes as JSON."""
         connection = http.client.HTTPConnection(urlsplit(self.base_url).netloc, timeout=60)
-        sent = dict(headers or {})
+        sent = dict(headers or {}) | ({} if self.host is None else {"Host": self.host})
         if self.token is not None:
             sent["Authorization"] = f"Bearer {self.token}"
         if body is not None:

@@ -352,6 +352,7 @@ def retry(
     now: datetime = NOW,
     deadline_at: datetime | None = None,
     usage_period: str = "",
+    booked_by: str = "",
     more_microusd: int = 0,
 ) -> Step:
     return Step(
@@ -365,6 +366,7 @@ def retry(
             firsts=firsts,
             deadline_at=deadline_at,
             usage_period=usage_period,
+            booked_by=booked_by,
             now=now,
             check_at=check_at,
             more_microusd=more_microusd,
@@ -377,6 +379,7 @@ def retry(
             firsts=firsts,
             deadline_at=deadline_at,
             usage_period=usage_period,
+            booked_by=booked_by,
             now=now,
             check_at=check_at,
             more_microusd=more_microusd,

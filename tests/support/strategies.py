@@ -88,6 +88,7 @@ _any_ledger = st.builds(
     round=counts,
     cursor=counts,
     usage_period=st.sampled_from(["", "2026-11"]),
+    booked_by=texts,
     notified_generation=st.integers(min_value=0, max_value=99),
     version=counts,
     actor=texts,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -10,6 +10,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from shared.clock import SystemClock
+from shared.contracts.sign_in import API_SIGN_IN
 
 __all__ = ["Signer"]
 
@@ -29,7 +30,9 @@ class Signer:
     key_id: str = "key-1"
     fetches: int = 0
     issuer: str = ISSUER
-    client_ids: frozenset[str] = field(default_factory=lambda: frozenset({CLIENT_ID}))
+
+    def is_client(self, client_id: str) -> bool:
+        return client_id == CLIENT_ID
 
     def key_set(self) -> dict[str, Any]:
         self.fetches += 1
@@ -44,6 +47,7 @@ class Signer:
             "client_id": CLIENT_ID,
             "username": "alice",
             "token_use": "access",
+            "scope": API_SIGN_IN,
             "iat": now,
             "exp": now + 3600,
         } | changes

@@ -184,7 +184,7 @@ def test_a_project_is_erased_whole_however_often_the_sweeper_is_cut_short(
     for run in count(1):
         patience = iter([True] * (run % 7))
         if kind == "dies":
-            desk.dynamodb = watched(desk.table.client, Calls(die_before=run % 7 + 1))
+            desk.dynamodb = watched(desk.table.client, Calls(die_before=run % 14 + 1))
             with suppress(CrashError):
                 erase(desk.store())
             desk.dynamodb = desk.table.client

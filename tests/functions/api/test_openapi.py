@@ -74,7 +74,7 @@ def test_an_operation_says_what_its_route_declares(route: Route) -> None:
     assert {int(status) for status in operation["responses"]} == {*route.replies, *problem_statuses(route)}
     assert all(response["description"] for response in operation["responses"].values())
     assert ("requestBody" in operation) == (route.body is not None)
-    assert operation["security"] == ([] if route.access is Access.PUBLIC else [{"bearer": []}])
+    assert operation["security"] == ([] if route.access is Access.PUBLIC else [{"bearer": [route.scope]}])
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ class Doors:
             del request_id, patience_seconds
             return edge.respond(event, FakeContext())
 
-        authorizer = Authorizer(SIGNER.key_set, issuer=SIGNER.issuer, client_ids=SIGNER.client_ids)
+        authorizer = Authorizer(SIGNER.key_set, issuer=SIGNER.issuer, is_client=SIGNER.is_client)
         return cls(desk, Gateway(invoke, claims=authorizer.claims, token=str, claude_url=None, clock=desk.clock))
 
     def knock(self, route: Route, token: str | None) -> str:

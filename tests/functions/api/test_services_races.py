@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 from shared.clock import SystemClock
 from shared.errors import RequestError
 from shared.jobs.ids import PROJECT, new_id
+from shared.store.loads import LoadStore
 from shared.store.projects import Project
 from tests.support.front_desk import FrontDesk, body_of
 
@@ -21,6 +23,23 @@ if TYPE_CHECKING:
 @pytest.fixture
 def busy_desk(table: TableHandle, work_queue: QueueHandle) -> FrontDesk:
     return FrontDesk(table, work_queue, clock=SystemClock())
+
+
+def race(desk: FrontDesk, racers: int, *, items: int) -> list[str]:
+    """What became of so many creations at once: ``created``, or the code of the problem."""
+    body = body_of(items)
+
+    def create(_: int) -> str:
+        services = desk.services()
+        submission = services.submissions.read(desk.project, body)
+        try:
+            services.creator.create(desk.project, "alice", submission, key=None, body=body)
+        except RequestError as error:
+            return error.code
+        return "created"
+
+    with ThreadPoolExecutor(racers) as pool:
+        return list(pool.map(create, range(racers)))
 
 
 @pytest.mark.acceptance(4)
@@ -47,6 +66,21 @@ def test_many_clicks_with_one_key_make_one_job(busy_desk: FrontDesk, clicks: int
     assert [job["counts"]["total"] for job in jobs] == [items]
     assert busy_desk.client().get(f"{busy_desk.jobs}/{jobs[0]['id']}/items").json["items"][-1]["status"] == "queued"
     assert {message["job"] for message in busy_desk.messages()} == {jobs[0]["id"]}
+
+
+@pytest.mark.acceptance(2)
+@pytest.mark.parametrize(
+    ("limit", "code"), [("jobs_per_hour", "rate_limited"), ("active_jobs", "too_many_active_jobs")]
+)
+def test_as_many_jobs_as_the_limit_allows_are_made_when_fifty_race(busy_desk: FrontDesk, limit: str, code: str) -> None:
+    busy_desk.settings = {limit: 10}
+
+    met = Counter(race(busy_desk, 50, items=1))
+
+    assert met == {"created": 10, code: 40}
+    assert len(busy_desk.client().get(busy_desk.jobs, query={"limit": "100"}).json["items"]) == 10
+    load = LoadStore(busy_desk.store()).read("alice", busy_desk.project)
+    assert (load.unfinished, len(load.starts)) == (10, 10)
 
 
 @pytest.mark.acceptance(40)

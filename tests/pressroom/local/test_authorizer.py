@@ -15,7 +15,7 @@ LONG_AGO = 1_000_000_000
 
 
 def authorizer_of(signer: Signer) -> Authorizer:
-    return Authorizer(signer.key_set, issuer=signer.issuer, client_ids=signer.client_ids)
+    return Authorizer(signer.key_set, issuer=signer.issuer, is_client=signer.is_client)
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,8 +19,12 @@ from pressroom.local.errors import (
 )
 from pressroom.local.gateway import Gateway
 from pressroom.local.listener import Request, Response
+from shared.contracts.sign_in import Scope
 from tests.support.clock import ManualClock
 from tests.support.tokens import Signer
+
+if TYPE_CHECKING:
+    from pressroom.local.token_requests import TokenRequest
 
 
 class Api:
@@ -40,7 +44,10 @@ class Api:
         return self.answer
 
 
-def sign_in(user: str) -> str:
+def sign_in(request: TokenRequest) -> str:
+    user = request.name
+    if request.scopes is not None:
+        return f"token-of-{user}-for-{' '.join(request.scopes)}"
     if user == "refused":
         raise SignInError("the user pool refuses the user name 'refused'")
     if user == "unlucky":
@@ -58,7 +65,7 @@ def ask(
     refused: HTTPStatus | None = None,
 ) -> Response:
     signer = Signer()
-    authorizer = Authorizer(signer.key_set, issuer=signer.issuer, client_ids=signer.client_ids)
+    authorizer = Authorizer(signer.key_set, issuer=signer.issuer, is_client=signer.is_client)
     gateway = Gateway(api or Api(), claims=authorizer.claims, token=sign_in, claude_url=None, clock=ManualClock())
     request = Request(method, path, "", tuple((headers or {}).items()), body, "127.0.0.1", "HTTP/1.1", refused)
     return gateway.answer(request)
@@ -177,6 +184,15 @@ def test_token_is_given_when_a_user_asks() -> None:
 
 
 @pytest.mark.parametrize(
+    ("scopes", "told"), [(b', "scopes": ["pressroom/jobs.read"]', "pressroom/jobs.read"), (b"", " ".join(Scope))]
+)
+def test_token_is_given_when_a_machine_asks(scopes: bytes, told: str) -> None:
+    response = ask("POST", "/local/token", body=b'{"client": "nightly"' + scopes + b"}")
+
+    assert json.loads(response.body) == {"token": f"token-of-nightly-for-{told}"}
+
+
+@pytest.mark.parametrize(
     ("body", "pointers"),
     [
         (b"", [""]),
@@ -189,6 +205,12 @@ def test_token_is_given_when_a_user_asks() -> None:
         (b'{"user": "a b"}', ["/user"]),
         (b'{"user": "a\\u0000"}', ["/user"]),
         (b'{"user": "refused"}', ["/user"]),
+        (b'{"user": "alice", "scopes": ["pressroom/jobs.read"]}', ["/scopes"]),
+        (b'{"client": "", "user": "alice", "scopes": []}', ["/user", "/client", "/scopes"]),
+        (
+            b'{"client": "nightly", "scopes": ["pressroom/jobs.read", "jobs.read", 7, []]}',
+            [f"/scopes/{n}" for n in "123"],
+        ),
         (b'{"user": "alice", "role": "owner", "a/b": 1}', ["/role", "/a~1b"]),
         (json.dumps({"user": "x" * 129}).encode(), ["/user"]),
     ],

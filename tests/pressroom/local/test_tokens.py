@@ -32,9 +32,7 @@ def tokens_of(clients: Clients, resources: Resources) -> Tokens:
 
 def authorizer_of(clients: Clients, resources: Resources) -> Authorizer:
     url = f"{clients.endpoint_url}/{resources.user_pool_id}/.well-known/jwks.json"
-    return Authorizer(
-        lambda: fetch_keys(url), issuer=resources.issuer, client_ids=frozenset({resources.user_pool_client_id})
-    )
+    return Authorizer(lambda: fetch_keys(url), issuer=resources.issuer, is_client=resources.user_pool_client_id.__eq__)
 
 
 def test_token_names_its_user_and_passes_the_check_when_it_is_new(clients: Clients) -> None:

@@ -170,6 +170,7 @@ def leased(lanes: int, *, full: bool) -> Ledger:
         "raised_microusd": 123_456_789_012,
         "est_microusd": 123_456,
         "usage_period": "2026-11",
+        "booked_by": "somebody-with-a-long-name@example.com",
         "halted": True,
         "completed_at": NOW,
         "deadline_at": NOW,

@@ -1,4 +1,4 @@
-"""The templates, synthesized once a session as ``make synth`` does, by all workers together."""
+"""Fixtures of the templates, synthesized once a session as ``make synth`` does, by all workers together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import fcntl
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,8 +15,9 @@ from tests.support.repository import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-STAND_IN = Path(__file__).with_name("stand_in_uv.py")
+STAND_IN = ROOT / "tests" / "infra" / "stand_in_uv.py"
 
 
 @pytest.fixture(scope="session")
