@@ -61,6 +61,7 @@ _MEMBERS_A_TRANSACTION: Final = 33
 _STREAM_KEEPS: Final = timedelta(hours=25)
 """A day, and an hour for the function that reads it."""
 _LATER: Final = timedelta(minutes=1)
+_MARKERS_EVERY: Final = timedelta(hours=1)
 _TRIES: Final = 3
 _KEYS: Final = ("pk", "sk")
 
@@ -220,7 +221,7 @@ class ErasureStore:
         if not is_whole:
             return erased
         if waits:
-            self._put_off(key, now + _STREAM_KEEPS)
+            self._put_off(key, now + _MARKERS_EVERY)
         else:
             self.table.delete_many([key])
         return erased
