@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import RequestError
@@ -17,9 +16,7 @@ if TYPE_CHECKING:
 
     from shared.contracts.messages import LaneMessage
 
-__all__ = ["CLIENT_CONFIG", "Invoker", "LambdaInvoker"]
-
-CLIENT_CONFIG: Final = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+__all__ = ["Invoker", "LambdaInvoker"]
 
 
 class Invoker(Protocol):

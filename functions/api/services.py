@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
-import boto3
-
 from functions.api.advancer import Advancer
 from functions.api.controller import Controller
 from functions.api.creator import Creator
 from functions.api.deleter import Deleter
 from functions.api.filler import Filler
-from functions.api.invoker import CLIENT_CONFIG, Invoker, LambdaInvoker
+from functions.api.invoker import Invoker, LambdaInvoker
 from functions.api.item_reader import ItemReader
 from functions.api.job_reader import JobReader, Pace, Specs
 from functions.api.results import Exporter
 from functions.api.retrier import Retrier
 from functions.api.submission import SubmissionReader
+from shared import aws
 from shared.clock import Clock, SystemClock
 from shared.errors import SettingsError
 from shared.generation.pricing import parse_price_table
@@ -146,5 +145,4 @@ def _kinds() -> Mapping[str, Kind[Any, Any]]:
 
 
 def _lambda_client() -> LambdaClient:
-    client: LambdaClient = boto3.client("lambda", config=CLIENT_CONFIG)
-    return client
+    return aws.client("lambda", connect_seconds=2, read_seconds=5, tries=2)

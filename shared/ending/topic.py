@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
-import boto3
-from botocore.config import Config
+from shared import aws
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +33,7 @@ class SnsTopic:
     @classmethod
     def from_env(cls, arn: str) -> Self:
         """The topic ``arn`` in the environment's account and region."""
-        retries = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
-        return cls(boto3.client("sns", config=retries), arn)
+        return cls(aws.client("sns", connect_seconds=2, read_seconds=5, tries=4), arn)
 
     def publish(self, body: str, attributes: Mapping[str, str]) -> None:
         """Publish ``body``."""

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared import aws
 from shared.contracts.messages import LaneMessage
 from shared.errors import QueueUnavailableError, TransitionRefusedError
 from shared.jobs.statuses import RUNNING, Drive
@@ -39,9 +38,6 @@ HEAD: Final = _BATCH
 _LONGEST_VISIBILITY_SECONDS: Final = 12 * 3600
 _CURSOR_EVERY: Final = 500
 """Moving the cursor is a write of the hot row; a crash before it repeats messages that FIFO swallows."""
-_CLIENT_CONFIG: Final = Config(
-    connect_timeout=2, read_timeout=25, retries={"mode": "standard", "total_max_attempts": 5}
-)
 
 
 def end_of_round(ledger: Ledger) -> int:
@@ -102,7 +98,7 @@ class WorkQueue:
     @classmethod
     def from_env(cls, url: str) -> WorkQueue:
         """The queue at ``url`` in the environment's account and region."""
-        return cls(client=boto3.client("sqs", config=_CLIENT_CONFIG), url=url)
+        return cls(client=aws.client("sqs", connect_seconds=2, read_seconds=25, tries=5), url=url)
 
     def dispatch(
         self,

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
+from shared import aws
 from shared.clock import Clock, SystemClock
 from shared.errors import StoreUnavailableError, TransitionRefusedError
 from shared.jobs.ids import new_token
@@ -48,8 +47,6 @@ _SERVER_FAULT: Final = 500
 _TRIES: Final = 8
 _BATCH: Final = 25
 """Rows that one BatchWriteItem takes."""
-_CLIENT_CONFIG: Final = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-_HASTY_CONFIG: Final = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 
 
 class RefusedError(TransitionRefusedError):
@@ -91,7 +88,11 @@ class DynamoTable:
     @classmethod
     def from_env(cls, name: str, *, hasty: bool = False) -> Self:
         """The table ``name`` in the environment's account and region; a ``hasty`` one gives up within two seconds."""
-        return cls(client=boto3.client("dynamodb", config=_HASTY_CONFIG if hasty else _CLIENT_CONFIG), name=name)
+        if hasty:
+            client = aws.client("dynamodb", connect_seconds=1, read_seconds=1, tries=1)
+        else:
+            client = aws.client("dynamodb", connect_seconds=2, read_seconds=5, tries=3)
+        return cls(client=client, name=name)
 
     def get(self, key: Key, *, consistent: bool = False) -> Row | None:
         """One row."""

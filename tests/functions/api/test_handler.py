@@ -6,12 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from functions.api import handler as entry
+from shared import aws
 from tests.support.front_desk import body_of
 from tests.support.http_events import ApiClient
 
@@ -72,10 +72,8 @@ def test_the_processor_is_asked_of_lambda_when_process_next_is_called(
         def invoke(self, **request: object) -> None:
             asked.append(request["FunctionName"])
 
-    real = boto3.client
-    monkeypatch.setattr(
-        boto3, "client", lambda name, **parts: FakeLambda() if name == "lambda" else real(name, **parts)
-    )
+    real: Any = aws.client
+    monkeypatch.setattr(aws, "client", lambda name, **parts: FakeLambda() if name == "lambda" else real(name, **parts))
     project = api.post("/v1/projects", {"name": "Blog"}).json["id"]
     job = api.post(f"/v1/projects/{project}/jobs", body_of(1)).headers["location"]
 
