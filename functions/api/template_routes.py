@@ -14,7 +14,7 @@ from functions.api.preset_values import template_values
 from functions.api.problems import key_reused, no_project
 from functions.api.routing import Answer, Call, idempotency_key
 from functions.api.validating import invalid
-from shared.contracts.requests import PageQuery, TemplateRequest, TemplatesQuery
+from shared.contracts.requests import EmptyRequest, PageQuery, TemplateRequest, TemplatesQuery
 from shared.contracts.views import TemplatesPage, TemplateView
 from shared.errors import BadField, LimitReachedError, NoProjectError, PreconditionError, RequestError
 from shared.jobs.ids import TEMPLATE, is_id, new_id
@@ -116,8 +116,8 @@ def read_version(call: Call) -> Answer:
 
 def update(call: Call) -> Answer:
     """A new version of a template."""
+    new = _checked(call, call.path["template"])
     template = _required(call)
-    new = _checked(call, template.template_id)
     if new.kind != template.kind:
         raise invalid([BadField("/kind", f"a template keeps its kind, which is {template.kind}")])
     if template.deleted_at is not None:
@@ -149,6 +149,7 @@ def remove(call: Call) -> Answer:
 
 def restore(call: Call) -> Answer:
     """Undo a template's deletion."""
+    call.body(EmptyRequest)
     template = _required(call)
     if template.deleted_at is None:
         return _shown(template)
