@@ -70,6 +70,13 @@ soak: setup ## the state machine for 200,000 steps (SOAK_RUNS=40 of 5,000, from 
 SOAK_RUNS ?= 40
 SOAK_SEED ?= 1
 
+.PHONY: faults
+faults: setup ## every call of AWS fails in every way, and at random (SOAK_SEEDS=3): half an hour
+	@SOAK_FAULTS=1 SOAK_SEEDS=$(SOAK_SEEDS) $(BIN)/python -m pytest -n $(WORKERS) --no-cov $(ARGS) \
+		tests/e2e/test_aws_faults.py tests/e2e/test_aws_faults_at_random.py
+
+SOAK_SEEDS ?= 3
+
 .PHONY: bench
 bench: setup ## AWS calls and units an item, throughput, import times
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -53,13 +53,13 @@ def _context() -> dict[str, Any]:
 def _synthesize(stage: Stage, platform: Platform, context: dict[str, Any], output: str) -> int:
     # Importing aws_cdk starts Node, so it comes after all that can go wrong without.
     from aws_cdk import App, Validations  # noqa: PLC0415
-    from cdk_nag import AwsSolutionsChecks  # noqa: PLC0415
+    from cdk_nag import AwsSolutionsChecks, ServerlessChecks  # noqa: PLC0415
     from jsii.errors import JavaScriptError  # noqa: PLC0415
 
     from infra.stack import PressroomStack  # noqa: PLC0415
 
     app = App(context=context, outdir=output, analytics_reporting=False)
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app), ServerlessChecks(app))
     try:
         PressroomStack(app, stage, platform)
         app.synth()

@@ -8,7 +8,9 @@ from constructs import Construct
 
 from functions.api.settings import ApiSettings
 from infra.function import Function
+from infra.rows import IDEMPOTENCY, JOBS, PROJECTS, USERS, allow_rows
 from infra.stage import ConfigurationError
+from shared.errors import SettingsError
 
 if TYPE_CHECKING:
     from infra.platform import Platform
@@ -47,17 +49,21 @@ class Api(Construct):
             description="Answers the HTTP API",
             settings=_settings(stage, table, queues, processor),
             timeout_seconds=_TIMEOUT_SECONDS,
+            # Thousands of items take CPU time to read and write; Lambda gives it by memory, and the gateway waits.
             memory_mb=512,
         )
-        self.function.allow(
-            table.arn,
-            "dynamodb:BatchGetItem",
-            "dynamodb:ConditionCheckItem",
-            "dynamodb:DeleteItem",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:Query",
-            "dynamodb:UpdateItem",
+        allow_rows(
+            self.function,
+            table,
+            {
+                "BatchGetItem": (PROJECTS,),
+                "ConditionCheckItem": (PROJECTS,),
+                "DeleteItem": (PROJECTS, USERS),
+                "GetItem": (PROJECTS, JOBS, USERS, IDEMPOTENCY),
+                "PutItem": (PROJECTS, JOBS, USERS, IDEMPOTENCY),
+                "Query": (PROJECTS, JOBS, USERS),
+                "UpdateItem": (PROJECTS, USERS, IDEMPOTENCY),
+            },
         )
         self.function.allow(table.index_arn("active"), "dynamodb:Query")
         self.function.allow(queues.work.queue_arn, "sqs:SendMessage")
@@ -72,5 +78,5 @@ def _settings(stage: Stage, table: JobTable, queues: Queues, processor: Processo
             processor_function=processor.function.name,
             **stage.limits,
         )
-    except TypeError as error:
+    except (TypeError, SettingsError) as error:
         raise ConfigurationError(f"limits of stage {stage.name!r} in cdk.json: {error}") from error

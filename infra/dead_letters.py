@@ -9,6 +9,8 @@ from constructs import Construct
 
 from functions.dead_letters.settings import DeadLettersSettings
 from infra.function import Function
+from infra.queues import acknowledge_redrive
+from infra.rows import JOBS, PROJECTS, allow_rows
 
 if TYPE_CHECKING:
     from infra.platform import Platform
@@ -48,12 +50,16 @@ class DeadLetters(Construct):
                 dead_letters_url=queues.dead_letters.queue_url,
             ),
             timeout_seconds=_TIMEOUT_SECONDS,
-            memory_mb=256,
+            memory_mb=128,
             # It sends a message on that may die again, which loop detection takes for a loop; three times, then the
             # item fails.
             recursive_loop=aws_lambda.RecursiveLoop.ALLOW,
         )
-        self.function.allow(table.arn, "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem")
+        allow_rows(
+            self.function,
+            table,
+            {"BatchGetItem": (JOBS,), "GetItem": (PROJECTS, JOBS), "UpdateItem": (PROJECTS, JOBS)},
+        )
         self.function.allow(queues.work.queue_arn, "sqs:SendMessage")
         self.function.allow(
             queues.dead_letters.queue_arn,
@@ -62,7 +68,7 @@ class DeadLetters(Construct):
             "sqs:GetQueueAttributes",
             "sqs:ReceiveMessage",
         )
-        aws_lambda.EventSourceMapping(
+        mapping = aws_lambda.EventSourceMapping(
             self,
             "DeadLettersMapping",
             target=self.function.function,
@@ -71,3 +77,4 @@ class DeadLetters(Construct):
             report_batch_item_failures=True,
             max_concurrency=2,
         )
+        acknowledge_redrive(mapping)

@@ -8,6 +8,7 @@ from constructs import Construct
 
 from functions.finalizer.settings import STREAM_FILTERS, FinalizerSettings
 from infra.function import Function
+from infra.rows import JOBS, PROJECTS, USERS, allow_rows
 from infra.stream import read_stream
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ class Finalizer(Construct):
             description="Closes jobs that have nothing open and publishes that they ended",
             settings=FinalizerSettings(table_name=table.name, topic_arn=topic.arn),
             timeout_seconds=60,
-            memory_mb=256,
+            memory_mb=128,
         )
-        self.function.allow(table.arn, "dynamodb:GetItem", "dynamodb:UpdateItem")
+        allow_rows(self.function, table, {"GetItem": (PROJECTS, JOBS), "UpdateItem": (PROJECTS, USERS)})
         self.function.allow(topic.arn, "sns:Publish")
         read_stream(self, self.function, table=table, queues=queues, filters=STREAM_FILTERS, batch_size=10)

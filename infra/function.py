@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws_cdk import Acknowledgment, Duration, Validations, aws_iam, aws_lambda
 from constructs import Construct
@@ -12,6 +12,8 @@ from infra.logs import log_group
 from shared import environment
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from _typeshed import DataclassInstance
 
     from infra.platform import Platform
@@ -62,17 +64,46 @@ class Function(Construct):
             architecture=aws_lambda.Architecture.custom(platform.architecture),
             environment=environment.variables(settings),
             timeout=Duration.seconds(timeout_seconds),
-            memory_size=memory_mb,
+            memory_size=stage.memory_mb.get(name, memory_mb),
+            reserved_concurrent_executions=stage.reserved_concurrency.get(name),
             log_group=logs,
+            tracing=aws_lambda.Tracing.ACTIVE if stage.tracing else aws_lambda.Tracing.DISABLED,
             role=self.role,
             recursive_loop=recursive_loop,
         )
         Validations.of(self.function).acknowledge(
-            Acknowledgment(
-                id="AwsSolutions::AwsSolutions-L1",
-                reason="The version is one setting of cdk.json that bundles and tests follow; it moves with them.",
+            *(
+                Acknowledgment(
+                    id=finding,
+                    reason="The version is one setting of cdk.json that bundles and tests follow; it moves with them.",
+                )
+                for finding in ("AwsSolutions::AwsSolutions-L1", "Serverless::Serverless-LambdaLatestVersion")
             )
         )
+        Validations.of(self.function).acknowledge(
+            Acknowledgment(
+                id="Serverless::Serverless-LambdaDLQ",
+                reason="What a failed call leaves undone is in the table or in a queue, which has dead letters.",
+            )
+        )
+        self._trace(stage.tracing)
+
+    def _trace(self, on: bool) -> None:
+        """Answer for what the checks say of tracing: it is off, or it writes to X-Ray, which has no resources."""
+        if on:
+            Validations.of(self.role).acknowledge(
+                Acknowledgment(
+                    id="AwsSolutions::AwsSolutions-IAM5",
+                    reason="X-Ray's actions for writing segments know no resources: AWS takes them on all only.",
+                )
+            )
+        else:
+            Validations.of(self.function).acknowledge(
+                Acknowledgment(
+                    id="Serverless::Serverless-LambdaTracing",
+                    reason="Off by the stage's setting: job, item and request ids in every log line lead further.",
+                )
+            )
 
     @property
     def name(self) -> str:
@@ -84,6 +115,8 @@ class Function(Construct):
         """The function's ARN."""
         return self.function.function_arn
 
-    def allow(self, resource_arn: str, *actions: str) -> None:
-        """Let the function take ``actions`` on one resource."""
-        self.role.add_to_policy(aws_iam.PolicyStatement(actions=list(actions), resources=[resource_arn]))
+    def allow(self, resource_arn: str, *actions: str, conditions: Mapping[str, Any] | None = None) -> None:
+        """Let the function take ``actions`` on one resource; rows of the table by :func:`infra.rows.allow_rows`."""
+        self.role.add_to_policy(
+            aws_iam.PolicyStatement(actions=list(actions), resources=[resource_arn], conditions=conditions)
+        )

@@ -9,6 +9,7 @@ from constructs import Construct
 
 from functions.journal.settings import STREAM_FILTERS, JournalSettings
 from infra.function import Function
+from infra.rows import JOBS, allow_rows
 from infra.stream import read_stream
 
 if TYPE_CHECKING:
@@ -43,9 +44,9 @@ class Journal(Construct):
             description="Writes the timeline of every job",
             settings=JournalSettings(table_name=table.name),
             timeout_seconds=60,
-            memory_mb=256,
+            memory_mb=128,
         )
-        self.function.allow(table.arn, "dynamodb:BatchWriteItem", "dynamodb:GetItem")
+        allow_rows(self.function, table, {"BatchWriteItem": (JOBS,), "GetItem": (JOBS,)})
         read_stream(
             self,
             self.function,

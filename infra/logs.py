@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import RemovalPolicy, aws_logs
 
-from infra.stage import ConfigurationError
-
 if TYPE_CHECKING:
     from constructs import Construct
 
@@ -17,13 +15,7 @@ __all__ = ["log_group"]
 
 
 def log_group(scope: Construct, name: str, stage: Stage) -> aws_logs.LogGroup:
-    """The log group ``name``, with the stage's retention.
-
-    Raises:
-        ConfigurationError: CloudWatch has no such period.
-    """
-    if stage.log_retention not in aws_logs.RetentionDays.__members__:
-        raise ConfigurationError(f"stage {stage.name!r} in cdk.json: no log_retention {stage.log_retention!r}")
+    """The log group ``name``, with the stage's retention."""
     return aws_logs.LogGroup(
         scope,
         "Logs",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration, SecretValue, aws_lambda
+from aws_cdk import Acknowledgment, ArnFormat, Duration, Stack, Validations, aws_lambda
 from constructs import Construct
 
 from functions.processor.settings import ProcessorSettings
 from infra.function import Function
+from infra.queues import acknowledge_redrive
+from infra.rows import BRAKE, JOBS, PROJECTS, allow_rows
 from shared.queue.queues import FUNCTION_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
@@ -44,18 +46,25 @@ class Processor(Construct):
             settings=ProcessorSettings(
                 table_name=table.name,
                 queue_url=queues.work.queue_url,
-                anthropic_api_key=_reference(stage.claude_key_secret),
+                claude_key_secret=stage.claude_key_secret,
+                anthropic_base_url=stage.claude_base_url,
             ),
             timeout_seconds=FUNCTION_TIMEOUT_SECONDS,
-            memory_mb=512,
+            memory_mb=256,
             # A back-off sends a lane's message on, which loop detection takes for a loop after 16 hops. The number of
             # hops is bounded by the item's attempts and the job's deadline.
             recursive_loop=aws_lambda.RecursiveLoop.ALLOW,
         )
         # process-next: an invocation that is lost or late costs the caller a second call, a repeated one nothing.
         self.function.function.configure_async_invoke(retry_attempts=0, max_event_age=Duration.seconds(60))
-        self._permit(table, queues)
-        aws_lambda.EventSourceMapping(
+        Validations.of(self.function.function).acknowledge(
+            Acknowledgment(
+                id="Serverless::Serverless-LambdaAsyncFailureDestination",
+                reason="Only process-next invokes; a lost invocation changed nothing, and its caller asks again.",
+            )
+        )
+        self._permit(stage, table, queues)
+        mapping = aws_lambda.EventSourceMapping(
             self,
             "WorkQueueMapping",
             target=self.function.function,
@@ -64,9 +73,18 @@ class Processor(Construct):
             report_batch_item_failures=True,
             max_concurrency=stage.processor_concurrency,
         )
+        acknowledge_redrive(mapping)
 
-    def _permit(self, table: JobTable, queues: Queues) -> None:
-        self.function.allow(table.arn, "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem")
+    def _permit(self, stage: Stage, table: JobTable, queues: Queues) -> None:
+        allow_rows(
+            self.function,
+            table,
+            {
+                "BatchGetItem": (JOBS,),
+                "GetItem": (PROJECTS, JOBS, BRAKE),
+                "UpdateItem": (PROJECTS, JOBS, BRAKE),
+            },
+        )
         self.function.allow(
             queues.work.queue_arn,
             "sqs:ChangeMessageVisibility",
@@ -75,8 +93,13 @@ class Processor(Construct):
             "sqs:ReceiveMessage",
             "sqs:SendMessage",
         )
+        self.function.allow(self._secret_arn(stage.claude_key_secret), "secretsmanager:GetSecretValue")
 
-
-def _reference(secret_name: str) -> str:
-    """What CloudFormation replaces by the secret's text at deployment; the template holds the name only."""
-    return SecretValue.secrets_manager(secret_name).unsafe_unwrap()
+    def _secret_arn(self, name: str) -> str:
+        """The secret's ARN, which ends in a hyphen and six characters that nobody chooses."""
+        return Stack.of(self).format_arn(
+            service="secretsmanager",
+            resource="secret",
+            resource_name=f"{name}-??????",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )

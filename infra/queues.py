@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Validations, aws_sqs
+from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Validations, aws_lambda, aws_sqs
 from constructs import Construct
 
 from infra.pinning import pin
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from infra.stage import Stage
     from shared.queue.queues import Queue
 
-__all__ = ["Queues"]
+__all__ = ["Queues", "acknowledge_redrive"]
 
 
 class Queues(Construct):
@@ -35,9 +35,17 @@ class Queues(Construct):
         )
         pin(self.stream_failures, "StreamFailures")
         Validations.of(self.stream_failures).acknowledge(
+            *(
+                Acknowledgment(
+                    id=finding, reason="Holds what failed already; an operator reads it, nothing receives from it."
+                )
+                for finding in ("AwsSolutions::AwsSolutions-SQS3", "Serverless::Serverless-SQSRedrivePolicy")
+            )
+        )
+        Validations.of(self.dead_letters).acknowledge(
             Acknowledgment(
-                id="AwsSolutions::AwsSolutions-SQS3",
-                reason="Holds what failed already; an operator reads it, nothing receives from it.",
+                id="Serverless::Serverless-SQSRedrivePolicy",
+                reason="It is the redrive target itself; a letter stays until its function has brought its lane on.",
             )
         )
 
@@ -65,6 +73,16 @@ class Queues(Construct):
         )
         pin(queue, f"{logical_id}Queue")
         return queue
+
+
+def acknowledge_redrive(mapping: aws_lambda.EventSourceMapping) -> None:
+    """Answer for a mapping of a queue without a failure destination: mappings of queues have none."""
+    Validations.of(mapping).acknowledge(
+        Acknowledgment(
+            id="Serverless::Serverless-LambdaEventSourceMappingDestination",
+            reason="A queue's mapping takes no destination: what fails stays in the queue, under its redrive policy.",
+        )
+    )
 
 
 def _redrive(definition: Queue, dead_letters: aws_sqs.Queue | None) -> aws_sqs.DeadLetterQueue | None:

@@ -1,14 +1,27 @@
-"""A deployment's choices, from the context in ``cdk.json``: nothing is looked up, nothing is asked of the machine."""
+"""A deployment's choices, from the context in ``cdk.json``: nothing is looked up, nothing is asked of the machine.
+
+``docs/configuration.md`` says what each is for; a test holds it to this page.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Mapping, Sequence  # noqa: TC003  the checks are read from the annotations
+from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
+from typing import Annotated, Any, Final, Self, get_type_hints
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+from infra.checks import Check, Members, OneOf, Optional, Text, Whole, YesNo
 
-__all__ = ["ConfigurationError", "Stage"]
+__all__ = ["FUNCTIONS", "RETENTIONS", "ConfigurationError", "Stage"]
+
+FUNCTIONS: Final = ("api", "dead_letters", "finalizer", "journal", "processor", "sweeper")
+RETENTIONS: Final = (
+    *("ONE_DAY", "THREE_DAYS", "FIVE_DAYS", "ONE_WEEK", "TWO_WEEKS", "ONE_MONTH", "TWO_MONTHS", "THREE_MONTHS"),
+    *("FOUR_MONTHS", "FIVE_MONTHS", "SIX_MONTHS", "ONE_YEAR", "THIRTEEN_MONTHS", "EIGHTEEN_MONTHS", "TWO_YEARS"),
+    *("THREE_YEARS", "FIVE_YEARS", "SIX_YEARS", "SEVEN_YEARS", "EIGHT_YEARS", "NINE_YEARS", "TEN_YEARS", "INFINITE"),
+)
+"""CloudWatch's periods as CDK names them."""
+_NAME: Final = Text(r"[a-z][a-z0-9-]{0,19}", "dev: at most 20 small letters, digits and hyphens")
 
 
 class ConfigurationError(ValueError):
@@ -19,32 +32,72 @@ class ConfigurationError(ValueError):
 class Stage:
     """One deployment of everything, such as ``dev`` or ``prod``."""
 
-    name: str
-    keep_data: bool
+    name: Annotated[str, _NAME]
+    keep_data: Annotated[bool, YesNo()]
     """Table, queues and users outlive the stack, and the table and the users refuse to be deleted by hand."""
-    log_retention: str
-    """One of CloudWatch's periods as CDK names them, such as ``TWO_WEEKS``."""
-    processor_concurrency: int
-    """Items that run at once through the queue, over all jobs (2 to 1,000)."""
-    requests_per_second: int
-    request_burst: int
-    claude_key_secret: str
+    log_retention: Annotated[str, OneOf(RETENTIONS)]
+    """How long CloudWatch keeps logs."""
+    processor_concurrency: Annotated[int, Whole(2, 1_000)]
+    """Items that run at once through the queue, over all jobs."""
+    requests_per_second: Annotated[int, Whole(1, 10_000)]
+    request_burst: Annotated[int, Whole(1, 5_000)]
+    claude_key_secret: Annotated[str, Text(r"[A-Za-z0-9/_+=.@-]{1,512}", "pressroom/dev/anthropic-api-key")]
     """The name of the Secrets Manager secret whose whole text is Claude's key."""
-    limits: Mapping[str, Any] = field(default_factory=dict)
+    claude_base_url: Annotated[str, Optional(Text(r"https?://[^\s/]+(/[^\s]*)?", "https://claude.example.com"))] = ""
+    """A gateway of one's own that speaks Claude's API; empty is Claude itself."""
+    memory_mb: Annotated[Mapping[str, int], Members(FUNCTIONS, Whole(128, 10_240))] = field(default_factory=dict)
+    """Replacements of the functions' memory, by their names."""
+    reserved_concurrency: Annotated[Mapping[str, int], Members(FUNCTIONS, Whole(0, 1_000))] = field(
+        default_factory=dict
+    )
+    """Invocations kept for a function, which are also its most; 0 stops it."""
+    tracing: Annotated[bool, YesNo()] = False
+    """X-Ray follows every invocation."""
+    limits: Annotated[Mapping[str, Any], Members(None, None)] = field(default_factory=dict)
     """Replacements of the api's limits, by their names in its settings."""
-    machines: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    machines: Annotated[Mapping[str, Sequence[str]], Members(None, None)] = field(default_factory=dict)
     """Clients that sign in by a secret, each with the scopes that its tokens may have, such as ``jobs.read``."""
+
+    def __post_init__(self) -> None:
+        flaws = [
+            f"{name} is {getattr(self, name)!r}, not {wanted}"
+            for name, check in _checks().items()
+            if (wanted := check.wanted(getattr(self, name))) is not None
+        ]
+        if not flaws and self.request_burst < self.requests_per_second:
+            flaws = [f"request_burst is {self.request_burst}, less than requests_per_second"]
+        reserved = self.reserved_concurrency.get("processor") if not flaws else None
+        if reserved is not None and 0 < reserved < self.processor_concurrency:
+            # The queue would deliver what cannot start, and count a receive for each: letters would die of it.
+            flaws = [f"reserved_concurrency of the processor is {reserved}, less than processor_concurrency"]
+        if flaws:
+            raise ConfigurationError(f"stage {self.name!r} in cdk.json: {'; '.join(flaws)}")
 
     @classmethod
     def from_context(cls, name: str, stages: Mapping[str, Any]) -> Self:
         """The stage ``name`` of the context's ``stages``.
 
         Raises:
-            ConfigurationError: no such stage, or a member that is missing or unknown.
+            ConfigurationError: no such stage; or a member is missing, unknown, or not what it must be: each is named.
         """
         if name not in stages:
             raise ConfigurationError(f"stage {name!r} is not one of {', '.join(sorted(stages))} in cdk.json")
-        try:
-            return cls(name=name, **stages[name])
-        except TypeError as error:
-            raise ConfigurationError(f"stage {name!r} in cdk.json: {error}") from error
+        members = stages[name]
+        known = {each.name: each for each in fields(cls) if each.name != "name"}
+        needed = {key for key, each in known.items() if each.default is MISSING and each.default_factory is MISSING}
+        flaws = [f"{key} is missing" for key in sorted(needed - members.keys())]
+        flaws += [f"{key} is no setting; {_nearest(key, known)}" for key in sorted(members.keys() - known.keys())]
+        if flaws:
+            raise ConfigurationError(f"stage {name!r} in cdk.json: {'; '.join(flaws)}")
+        return cls(name=name, **members)
+
+
+def _checks() -> dict[str, Check]:
+    """The check of every field."""
+    hints = get_type_hints(Stage, include_extras=True)
+    return {name: next(each for each in hint.__metadata__ if isinstance(each, Check)) for name, hint in hints.items()}
+
+
+def _nearest(name: str, known: Mapping[str, object]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"settings are {', '.join(sorted(known))}"

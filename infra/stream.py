@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from aws_cdk import Duration, aws_lambda, aws_lambda_event_sources
+from aws_cdk import Duration, aws_lambda
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,8 @@ def read_stream(
         "dynamodb:GetShardIterator",
         "dynamodb:ListStreams",
     )
-    aws_lambda.EventSourceMapping(
+    function.allow(queues.stream_failures.queue_arn, "sqs:SendMessage")
+    mapping = aws_lambda.EventSourceMapping(
         scope,
         "StreamMapping",
         target=function.function,
@@ -54,5 +55,10 @@ def read_stream(
         report_batch_item_failures=True,
         retry_attempts=10,
         max_record_age=Duration.hours(6),
-        on_failure=aws_lambda_event_sources.SqsDlq(queues.stream_failures),
+    )
+    # CDK's destination would let the role ask for the queue's attributes too, which nothing does.
+    cast(
+        "aws_lambda.CfnEventSourceMapping", mapping.node.default_child
+    ).destination_config = aws_lambda.CfnEventSourceMapping.DestinationConfigProperty(
+        on_failure=aws_lambda.CfnEventSourceMapping.OnFailureProperty(destination=queues.stream_failures.queue_arn)
     )

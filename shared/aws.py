@@ -1,4 +1,4 @@
-"""Clients of AWS: botocore's own, of one session, with time-outs and tries that the caller has to choose.
+"""Clients of AWS: botocore's own, of one session, with the patience that the caller has to name.
 
 boto3 is never loaded. Its clients are botocore's; what it adds (resources, transfers to S3) nobody here uses, and
 importing it is a third of a cold start.
@@ -10,12 +10,13 @@ import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
-from botocore.config import Config
 from botocore.session import Session, get_session
 
 if TYPE_CHECKING:
+    from botocore.config import Config
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_lambda.client import LambdaClient
+    from mypy_boto3_secretsmanager.client import SecretsManagerClient
     from mypy_boto3_sns.client import SNSClient
     from mypy_boto3_sqs.client import SQSClient
 
@@ -26,29 +27,20 @@ _ONE_AT_A_TIME: Final = threading.Lock()
 
 
 @overload
-def client(
-    service: Literal["dynamodb"], *, connect_seconds: float, read_seconds: float, tries: int
-) -> DynamoDBClient: ...
+def client(service: Literal["dynamodb"], config: Config) -> DynamoDBClient: ...
 @overload
-def client(service: Literal["lambda"], *, connect_seconds: float, read_seconds: float, tries: int) -> LambdaClient: ...
+def client(service: Literal["lambda"], config: Config) -> LambdaClient: ...
 @overload
-def client(service: Literal["sns"], *, connect_seconds: float, read_seconds: float, tries: int) -> SNSClient: ...
+def client(service: Literal["secretsmanager"], config: Config) -> SecretsManagerClient: ...
 @overload
-def client(service: Literal["sqs"], *, connect_seconds: float, read_seconds: float, tries: int) -> SQSClient: ...
-def client(service: str, *, connect_seconds: float, read_seconds: float, tries: int) -> Any:
+def client(service: Literal["sns"], config: Config) -> SNSClient: ...
+@overload
+def client(service: Literal["sqs"], config: Config) -> SQSClient: ...
+def client(service: str, config: Config) -> Any:
     """A new client of ``service`` in the environment's account and region; safe to share between threads.
 
-    Args:
-        service: as botocore names it.
-        connect_seconds: for a connection to stand.
-        read_seconds: of silence on it.
-        tries: the first one included; between them botocore waits by its standard mode.
+    ``config`` is one of :mod:`shared.patience`, where all time-outs and tries stand.
     """
-    config = Config(
-        connect_timeout=connect_seconds,
-        read_timeout=read_seconds,
-        retries={"mode": "standard", "total_max_attempts": tries},
-    )
     with _ONE_AT_A_TIME:
         return _session().create_client(service, config=config)
 

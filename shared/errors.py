@@ -18,6 +18,7 @@
     │   └── PreconditionError        what was to be changed is not as the caller knew it
     ├── StoreUnavailableError        DynamoDB did not answer within our patience; safe to try again
     ├── QueueUnavailableError        SQS did not answer within our patience
+    ├── TopicUnavailableError        SNS did not answer within our patience; safe to tell again
     ├── CorruptRowError              a row that this version cannot read
     └── SettingsError                a function's configuration is missing or wrong
 
@@ -57,6 +58,7 @@ __all__ = [
     "RequestError",
     "SettingsError",
     "StoreUnavailableError",
+    "TopicUnavailableError",
     "TransientError",
     "TransitionRefusedError",
     "is_retryable",
@@ -350,6 +352,10 @@ class StoreUnavailableError(PressroomError):
 
 class QueueUnavailableError(PressroomError):
     """SQS refused, throttled or could not be reached. What it was to carry still stands in the table."""
+
+
+class TopicUnavailableError(PressroomError):
+    """SNS refused, throttled or could not be reached. Perhaps it was told; a repeat carries the same id."""
 
 
 class CorruptRowError(PressroomError):

@@ -39,7 +39,7 @@ class Filler:
         """
 
         def move(before: Ledger, cursor: int) -> Ledger:
-            return self.ledgers.dispatched(before, cursor=cursor, actor=ledger.actor)
+            return self.ledgers.advance_cursor(before, cursor, actor=ledger.actor)
 
         if ledger.drive is not Drive.QUEUE:
             return ledger

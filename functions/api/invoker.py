@@ -38,15 +38,19 @@ class LambdaInvoker:
         """Ask the processor to advance a lane.
 
         Raises:
-            RequestError: 503, Lambda did not take it.
+            RequestError: 503, Lambda did not take it, or did not say so; a second start changes nothing.
         """
         try:
-            self.client().invoke(FunctionName=self.function, InvocationType="Event", Payload=message.to_json().encode())
+            answer = self.client().invoke(
+                FunctionName=self.function, InvocationType="Event", Payload=message.to_json().encode()
+            )
+            # Read to its end, or the connection is lost to the next call; what breaks off there is no answer either.
+            answer["Payload"].read()
         except (BotoCoreError, ClientError) as error:
             raise RequestError(
                 503,
                 "processor_unavailable",
-                "The processor could not be started. Nothing has changed; try again.",
+                "The processor did not say that it was started; ask again. Nothing is done twice.",
                 retryable=True,
                 retry_after_seconds=1,
             ) from error

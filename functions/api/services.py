@@ -18,7 +18,7 @@ from functions.api.job_reader import JobReader, Pace, Specs
 from functions.api.results import Exporter
 from functions.api.retrier import Retrier
 from functions.api.submission import SubmissionReader
-from shared import aws
+from shared import aws, patience
 from shared.clock import Clock, SystemClock
 from shared.errors import SettingsError
 from shared.generation.pricing import parse_price_table
@@ -145,4 +145,4 @@ def _kinds() -> Mapping[str, Kind[Any, Any]]:
 
 
 def _lambda_client() -> LambdaClient:
-    return aws.client("lambda", connect_seconds=2, read_seconds=5, tries=2)
+    return aws.client("lambda", patience.INVOKE)

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from shared.errors import CorruptRowError, QueueUnavailableError, StoreUnavailableError
 from shared.jobs.ids import new_ulid
+from shared.jobs.statuses import RUNNING
 from shared.queue.dispatch import message_for
 from shared.queue.queues import NOTICE_DEATH_SECONDS
 from shared.store.dynamodb import RefusedError
+from shared.store.ledgers import refused_ledger
 from shared.turns.claiming import Held, why_void
 from shared.turns.dispositions import Acknowledge, Disposition, Keep
 from shared.turns.settling import turn_of
@@ -84,8 +86,11 @@ class Redriver:
         """Count first: a crash in between counts twice, which alarms too early rather than never."""
         try:
             counted = self.ledgers.redrive(ledger, lane=lane, actor=ACTOR)
-        except RefusedError:
-            return Keep(_RACE_SECONDS, "the ledger has changed")
+        except RefusedError as refused:
+            seen = refused_ledger(refused)
+            if seen is None or not _counted(ledger, seen, lane):
+                return Keep(_RACE_SECONDS, "the ledger has changed")
+            counted = seen
         message = message_for(counted, lane, timeout_seconds=spec.options.item_timeout_seconds)
         self.queue.send_again(message, count=1, ulid=new_ulid(self.clock.now()))
         return Acknowledge(f"sent again, {counted.lanes[lane].redrives} of {MAX_REDRIVES}")
@@ -113,6 +118,21 @@ class Redriver:
             generation=turn.generation,
         )
         return self.settler.dead_lettered(turn, redrives=held.lane.redrives)
+
+
+def _counted(before: Ledger, now: Ledger, number: int) -> bool:
+    """Whether the count after ``before`` stands in ``now``: the write's answer was lost, and its repeat refused by it.
+
+    Perhaps another letter of the lane counted in the same moment; then the lane gets a message more than it needs,
+    which is void.
+    """
+    lane, counted = before.lanes[number], now.lanes[number]
+    return (
+        now.status in RUNNING
+        and now.epoch == before.epoch
+        and counted.next == lane.next
+        and counted.redrives == lane.redrives + 1
+    )
 
 
 def _why_stale(ledger: Ledger, message: LaneMessage) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from aws_lambda_powertools import Logger
 
 from functions.processor.braking import Gate
 from functions.processor.process import Delivery, Processor
+from functions.processor.secret_key import KeyedClaude, SecretKey
 from functions.processor.settings import ProcessorSettings
 from functions.processor.writing import Writer
 from shared import environment
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from functions.processor.writing import Claude
+    from shared.clock import Clock
+
 __all__ = ["handler"]
 
 logger = Logger(service="processor")
@@ -50,9 +55,21 @@ def processor() -> Processor:
         settler=Settler(claimer, clock, random.random),
         items=items,
         queue=WorkQueue.from_env(settings.queue_url),
-        writer=Writer(ClaudeClient.from_settings(settings)),
+        writer=Writer(claude_of(settings, clock)),
         gate=Gate(BrakeStore(table, hasty), ledgers, clock, random.random, logger),
         views=LaneViews(hasty),
+        clock=clock,
+        logger=logger,
+    )
+
+
+def claude_of(settings: ProcessorSettings, clock: Clock) -> Claude:
+    """The Claude that the settings describe; with a secret, its key is read at the first call."""
+    if not settings.claude_key_secret:
+        return ClaudeClient.from_settings(settings)
+    return KeyedClaude(
+        read_key=SecretKey.from_env(settings.claude_key_secret).read,
+        connect=lambda key: ClaudeClient.from_settings(replace(settings, anthropic_api_key=key)),
         clock=clock,
         logger=logger,
     )

@@ -51,7 +51,7 @@ class Refiller:
             self.queue.dispatch(
                 ledger,
                 timeout_seconds=timeout_seconds,
-                move_cursor=lambda seen, cursor: self.ledgers.dispatched(seen, cursor=cursor, actor=self.actor),
+                move_cursor=lambda seen, cursor: self.ledgers.advance_cursor(seen, cursor, actor=self.actor),
                 most=_MORE,
             )
         except PressroomError as error:

@@ -9,10 +9,15 @@ __all__ = ["ProcessorSettings"]
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessorSettings:
-    """``anthropic_base_url`` empty means the real Claude; ``price_table_json`` empty means the built-in prices."""
+    """``anthropic_base_url`` empty means the real Claude; ``price_table_json`` empty means the built-in prices.
+
+    The key is the text of the secret ``claude_key_secret``, by name or ARN, where that is set; else it is
+    ``anthropic_api_key``.
+    """
 
     table_name: str
     queue_url: str
+    claude_key_secret: str = ""
     anthropic_api_key: str = ""
     anthropic_base_url: str = ""
     default_model: str = "claude-sonnet-5-5"

@@ -12,7 +12,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from shared.errors import QueueUnavailableError, StoreUnavailableError, TransitionRefusedError
+from shared.errors import (
+    QueueUnavailableError,
+    StoreUnavailableError,
+    TopicUnavailableError,
+    TransitionRefusedError,
+)
 from shared.jobs.consistency import contradictions, unsettled_lanes
 from shared.jobs.ids import new_ulid
 from shared.jobs.repairs import (
@@ -136,7 +141,7 @@ class Sweeper:
             ledger = watched.ledger()
             if ledger is not None and ledger.check_at is not None and ledger.check_at <= started + _AHEAD:
                 self._look(ledger, watched.spec(), started, swept, go_on)
-        except (StoreUnavailableError, QueueUnavailableError) as error:
+        except (StoreUnavailableError, QueueUnavailableError, TopicUnavailableError) as error:
             swept.failed += 1  # the next run finds it where it is
             self.logger.warning("a look was cut short", job=watched.job_id, exc_info=error)
         except Exception:
@@ -220,7 +225,7 @@ class Sweeper:
 
     def _dispatch(self, ledger: Ledger, spec: JobSpec) -> Ledger:
         def move(before: Ledger, cursor: int) -> Ledger:
-            return self.ledgers.dispatched(before, cursor=cursor, actor=ACTOR)
+            return self.ledgers.advance_cursor(before, cursor, actor=ACTOR)
 
         timeout_seconds = spec.options.item_timeout_seconds
         return self.queue.dispatch(ledger, timeout_seconds=timeout_seconds, move_cursor=move)

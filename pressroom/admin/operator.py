@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import boto3
 from aws_lambda_powertools import Logger
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.sweeper.sweep import Sweeper, Swept, plan_of
+from shared import patience
 from shared.clock import Clock, SystemClock
 from shared.ending.closing import Closer
 from shared.ending.topic import SnsTopic
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AdminError", "AwsError", "Inspection", "NoSuchJobError", "Operator", "StepRefusedError", "aws_answers"]
 
-_CLIENT_CONFIG: Final = Config(
-    connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
-)
 _RUN_SECONDS: Final = 300.0
 
 
@@ -109,7 +106,7 @@ class Operator:
             AwsError: there is no region.
         """
         with aws_answers():
-            client = boto3.client("dynamodb", endpoint_url=endpoint_url, config=_CLIENT_CONFIG)
+            client = boto3.client("dynamodb", endpoint_url=endpoint_url, config=patience.STORE)
         return cls(DynamoTable(client, table_name), SystemClock(), f"operator:{getpass.getuser()}", endpoint_url)
 
     def find(self, job_id: str, project_id: str | None) -> Ledger:
@@ -169,8 +166,8 @@ class Operator:
     def sweep(self, *, queue_url: str, topic_arn: str) -> Swept:
         """One run of the sweeper, from here."""
         ledgers, items = LedgerStore(self.table), ItemStore(self.table)
-        sqs = boto3.client("sqs", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
-        sns = boto3.client("sns", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
+        sqs = boto3.client("sqs", endpoint_url=self.endpoint_url, config=patience.QUEUE)
+        sns = boto3.client("sns", endpoint_url=self.endpoint_url, config=patience.TOPIC)
         ends = time.monotonic() + _RUN_SECONDS
         sweeper = Sweeper(
             watch=WatchList(self.table),

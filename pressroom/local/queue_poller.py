@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import uuid
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,6 +55,7 @@ class QueuePoller:
         self._slots = threading.Semaphore(concurrency)
         self._executor = ThreadPoolExecutor(concurrency, thread_name_prefix="queue")
         self._stopping = threading.Event()
+        self._unanswered: deque[str] = deque()
         self._troubled = False  # told once, not every second
         self._thread = threading.Thread(target=self._receive_for_ever, name="queue-receiver", daemon=True)
 
@@ -95,8 +98,10 @@ class QueuePoller:
             self._slots.release()
 
     def _receive(self, *, wait_seconds: int) -> MessageTypeDef | None:
+        attempt = self._attempt()
         try:
             answer = self._client.receive_message(
+                ReceiveRequestAttemptId=attempt,
                 QueueUrl=self._queue_url,
                 MaxNumberOfMessages=1,
                 WaitTimeSeconds=wait_seconds,
@@ -105,6 +110,7 @@ class QueuePoller:
                 MessageAttributeNames=["All"],
             )
         except (BotoCoreError, ClientError) as error:
+            self._unanswered.append(attempt)
             if not (self._troubled or self._stopping.is_set()):
                 _log.warning("the queue does not answer, trying again: %s", error)
             self._troubled = True
@@ -112,6 +118,17 @@ class QueuePoller:
             return None
         self._troubled = False
         return next(iter(answer.get("Messages", ())), None)
+
+    def _attempt(self) -> str:
+        """The id of a receive: a fresh one, or that of one that was not answered.
+
+        A receive whose answer is lost has hidden a message all the same. Its repeat, by the client or by the next call
+        here, is the same attempt to SQS and gets that message, instead of nothing until its visibility ends.
+        """
+        try:
+            return self._unanswered.pop()
+        except IndexError:
+            return uuid.uuid4().hex
 
     def _handle(self, message: MessageTypeDef) -> None:
         try:

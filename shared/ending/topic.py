@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
-from shared import aws
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared import aws, patience
+from shared.errors import TopicUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +22,11 @@ class Topic(Protocol):
     """Where notifications go."""
 
     def publish(self, body: str, attributes: Mapping[str, str]) -> None:
-        """Publish ``body``; ``attributes`` are for filter policies."""
+        """Publish ``body``; ``attributes`` are for filter policies.
+
+        Raises:
+            TopicUnavailableError: it was not published, or perhaps it was; safe to repeat.
+        """
         ...
 
 
@@ -33,14 +40,17 @@ class SnsTopic:
     @classmethod
     def from_env(cls, arn: str) -> Self:
         """The topic ``arn`` in the environment's account and region."""
-        return cls(aws.client("sns", connect_seconds=2, read_seconds=5, tries=4), arn)
+        return cls(aws.client("sns", patience.TOPIC), arn)
 
     def publish(self, body: str, attributes: Mapping[str, str]) -> None:
         """Publish ``body``."""
-        self.client.publish(
-            TopicArn=self.arn,
-            Message=body,
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
-            },
-        )
+        try:
+            self.client.publish(
+                TopicArn=self.arn,
+                Message=body,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+                },
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise TopicUnavailableError(str(error)) from error

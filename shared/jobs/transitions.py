@@ -459,12 +459,13 @@ def retry(
     return _written(opened, actor)
 
 
-def redrive(ledger: Ledger, *, lane: int, index: int, epoch: int, actor: str) -> Ledger:
-    """Count that a dead letter of the lane is dispatched again."""
+def redrive(ledger: Ledger, *, lane: int, index: int, epoch: int, redrives: int, actor: str) -> Ledger:
+    """Count that a dead letter of the lane is dispatched again, having been so ``redrives`` times before."""
     stuck = ledger.lanes[lane]
     _require(ledger.status in RUNNING, "redrive", f"the job is {ledger.status}")
     _require(ledger.epoch == epoch, "redrive", "the job was resumed since")
     _require(stuck.next == index, "redrive", "the lane has moved on")
+    _require(stuck.redrives == redrives, "redrive", "another has counted")
     return _written(ledger.with_lane(lane, stuck.evolve(redrives=stuck.redrives + 1)), actor)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared import aws
+from shared import aws, patience
 from shared.contracts.messages import LaneMessage
 from shared.errors import QueueUnavailableError, TransitionRefusedError
 from shared.jobs.statuses import RUNNING, Drive
@@ -98,7 +98,7 @@ class WorkQueue:
     @classmethod
     def from_env(cls, url: str) -> WorkQueue:
         """The queue at ``url`` in the environment's account and region."""
-        return cls(client=aws.client("sqs", connect_seconds=2, read_seconds=25, tries=5), url=url)
+        return cls(client=aws.client("sqs", patience.QUEUE), url=url)
 
     def dispatch(
         self,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from shared.clock import from_iso, to_iso
 from shared.jobs.brake import RELEASE_SECONDS, Brake
 from shared.store.expressions import Change
+from shared.store.keys import BRAKE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,11 +18,9 @@ if TYPE_CHECKING:
     from shared.jobs.brake import Start
     from shared.store.attributes import Row
     from shared.store.dynamodb import DynamoTable, RefusedError
-    from shared.store.keys import Key
 
-__all__ = ["BRAKE_KEY", "BrakeStore", "refused_brake"]
+__all__ = ["BrakeStore", "refused_brake"]
 
-BRAKE_KEY: Final[Key] = {"pk": "BRAKE", "sk": "CLAUDE"}
 _KEPT_SECONDS: Final = 24 * 3600 + RELEASE_SECONDS
 """A day after its last refusal the row is deleted: until then the next one need not find the rate anew."""
 

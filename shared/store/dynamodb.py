@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from shared import aws
+from shared import aws, patience
 from shared.clock import Clock, SystemClock
 from shared.errors import StoreUnavailableError, TransitionRefusedError
 from shared.jobs.ids import new_token
@@ -18,6 +19,7 @@ from shared.store.attributes import Row, attributes, from_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
@@ -44,7 +46,8 @@ _PASSING: Final = frozenset(
 _PASSING_REASONS: Final = frozenset({"None", "TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"})
 _CUT: Final = (BotoConnectionError, HTTPClientError)
 _SERVER_FAULT: Final = 500
-_TRIES: Final = 8
+_TRIES: Final = 12
+_LONGEST_WAIT_SECONDS: Final = 1.0
 _BATCH: Final = 25
 """Rows that one BatchWriteItem takes."""
 
@@ -77,7 +80,11 @@ class DynamoTable:
     """The table: reads, conditional writes and transactions of plain rows.
 
     Every method raises :class:`~shared.errors.StoreUnavailableError` when DynamoDB throttles, conflicts or cannot be
-    reached for longer than a few seconds; a write that raises it may or may not have happened.
+    reached for longer than a few seconds, at the latest after :data:`shared.patience.STORE_SECONDS` (a page of
+    :meth:`query` counts by itself); a write that raises it may or may not have happened.
+
+    A write whose answer was lost is repeated with the same bytes, so it may be refused by its own effect. A
+    transaction's token tells that to DynamoDB; an update's caller looks at the row that refused.
     """
 
     client: DynamoDBClient
@@ -88,11 +95,7 @@ class DynamoTable:
     @classmethod
     def from_env(cls, name: str, *, hasty: bool = False) -> Self:
         """The table ``name`` in the environment's account and region; a ``hasty`` one gives up within two seconds."""
-        if hasty:
-            client = aws.client("dynamodb", connect_seconds=1, read_seconds=1, tries=1)
-        else:
-            client = aws.client("dynamodb", connect_seconds=2, read_seconds=5, tries=3)
-        return cls(client=client, name=name)
+        return cls(client=aws.client("dynamodb", patience.GLANCE if hasty else patience.STORE), name=name)
 
     def get(self, key: Key, *, consistent: bool = False) -> Row | None:
         """One row."""
@@ -121,9 +124,10 @@ class DynamoTable:
         """Up to 100 rows in the order of ``keys``, in one call as long as DynamoDB answers whole."""
         wanted = [attributes(key) for key in keys]
         found: dict[tuple[str, str], Row] = {}
-        for attempt in range(1, _TRIES + 1):
+        tries = self._tries()
+        while True:
             request: Any = {self.name: {"Keys": wanted, "ConsistentRead": consistent}}
-            answer = self._call(partial(self.client.batch_get_item, RequestItems=request))
+            answer = self._call(partial(self.client.batch_get_item, RequestItems=request), tries)
             for item in answer["Responses"].get(self.name, ()):
                 row = from_attributes(item)
                 found[row["pk"], row["sk"]] = row
@@ -131,8 +135,7 @@ class DynamoTable:
             if not rest:
                 return [found.get((key["pk"], key["sk"])) for key in keys]
             wanted = rest["Keys"]
-            self._wait(attempt)
-        raise StoreUnavailableError(f"DynamoDB left rows unread {_TRIES} times")
+            tries.next("DynamoDB left rows unread")
 
     def update(self, what: str, change: Change) -> Row:
         """Write ``change``; the row as it then stands.
@@ -199,13 +202,13 @@ class DynamoTable:
             self._write_batch([{"DeleteRequest": {"Key": attributes(key)}} for key in keys[start : start + _BATCH]])
 
     def _write_batch(self, requests: list[Any]) -> None:
-        for attempt in range(1, _TRIES + 1):
-            answer = self._call(partial(self.client.batch_write_item, RequestItems={self.name: requests}))
+        tries = self._tries()
+        while True:
+            answer = self._call(partial(self.client.batch_write_item, RequestItems={self.name: requests}), tries)
             requests = answer.get("UnprocessedItems", {}).get(self.name, [])
             if not requests:
                 return
-            self._wait(attempt)
-        raise StoreUnavailableError(f"DynamoDB left rows unwritten {_TRIES} times")
+            tries.next("DynamoDB left rows unwritten")
 
     def query(
         self,
@@ -283,28 +286,45 @@ class DynamoTable:
             "ExpressionAttributeValues": attributes(values),
         }
 
-    def _call(self, call: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-        """``call``, repeated with full jitter for about four seconds as long as its error is a passing one."""
-        for attempt in range(1, _TRIES):
+    def _call(self, call: Callable[[], Mapping[str, Any]], tries: _Tries | None = None) -> Mapping[str, Any]:
+        """``call``, repeated as long as its error is a passing one and ``tries`` are left."""
+        tries = tries or self._tries()
+        while True:
             try:
                 return call()
-            except _CUT:
-                pass
+            except _CUT as error:
+                tries.next("DynamoDB cannot be reached", error)
             except ClientError as error:
                 if not _passing(error):
                     raise
-            self._wait(attempt)
-        try:
-            return call()
-        except _CUT as error:
-            raise StoreUnavailableError(f"DynamoDB cannot be reached: {error}") from error
-        except ClientError as error:
-            if not _passing(error):
-                raise
-            raise StoreUnavailableError(f"DynamoDB refused {_TRIES} times: {error}") from error
+                tries.next("DynamoDB refused", error)
 
-    def _wait(self, attempt: int) -> None:
-        self.clock.sleep(self.jitter() * min(1.0, 0.025 * 2**attempt))
+    def _tries(self) -> _Tries:
+        most = patience.STORE_SECONDS - patience.longest_seconds(patience.STORE)
+        return _Tries(self.clock, self.jitter, self.clock.now() + timedelta(seconds=most))
+
+
+@dataclass
+class _Tries:
+    """The tries of one call: so many, with full jitter between them, and none begins after ``last_start``."""
+
+    clock: Clock
+    jitter: Callable[[], float]
+    last_start: datetime
+    _made: int = 1
+
+    def next(self, why: str, error: Exception | None = None) -> None:
+        """Wait for the next try.
+
+        Raises:
+            StoreUnavailableError: there is none.
+        """
+        wait = self.jitter() * min(_LONGEST_WAIT_SECONDS, 0.025 * 2**self._made)
+        if self._made == _TRIES or self.clock.now() + timedelta(seconds=wait) > self.last_start:
+            told = "" if error is None else f": {error}"
+            raise StoreUnavailableError(f"{why}, {self._made} times{told}") from error
+        self._made += 1
+        self.clock.sleep(wait)
 
 
 def _passing(error: ClientError) -> bool:

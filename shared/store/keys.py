@@ -7,15 +7,18 @@ from typing import Final
 from shared.jobs.ids import JOB, PROJECT, TEMPLATE, ulid_of
 
 __all__ = [
+    "BRAKE_KEY",
     "DELETED_PREFIX",
     "ERASING",
     "EVENT_PREFIX",
     "FORMER_PREFIX",
+    "IDEMPOTENCY_PREFIX",
     "ITEM_PREFIX",
     "JOB_PREFIX",
     "MEMBER_PREFIX",
     "PROJECT_PREFIX",
     "TEMPLATE_PREFIX",
+    "USER_PREFIX",
     "WATCH_SHARDS",
     "Key",
     "deleted_job_key",
@@ -55,6 +58,9 @@ JOB_PREFIX: Final = "JOB#"
 ITEM_PREFIX: Final = "ITEM#"
 EVENT_PREFIX: Final = "EVENT#"
 PROJECT_PREFIX: Final = "PROJECT#"
+USER_PREFIX: Final = "USER#"
+IDEMPOTENCY_PREFIX: Final = "IDEMPOTENCY#"
+BRAKE_KEY: Final[Key] = {"pk": "BRAKE", "sk": "CLAUDE"}
 MEMBER_PREFIX: Final = "MEMBER#"
 FORMER_PREFIX: Final = "FORMER#"
 TEMPLATE_PREFIX: Final = "TEMPLATE#"
@@ -77,7 +83,7 @@ def job_partition(job_id: str) -> str:
 
 def user_partition(user: str) -> str:
     """Where a user's memberships and loads live."""
-    return f"USER#{user}"
+    return USER_PREFIX + user
 
 
 def project_key(project_id: str) -> Key:
@@ -167,7 +173,7 @@ def event_key(job_id: str, place: str) -> Key:
 
 def idempotency_key(project_id: str, key: str) -> Key:
     """What a client's Idempotency-Key was used for."""
-    place = f"IDEMPOTENCY#{ulid_of(project_id)}#{key}"
+    place = f"{IDEMPOTENCY_PREFIX}{ulid_of(project_id)}#{key}"
     return {"pk": place, "sk": place}
 
 

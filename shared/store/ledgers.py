@@ -341,8 +341,9 @@ class LedgerStore:
 
     def redrive(self, ledger: Ledger, *, lane: int, actor: str) -> Ledger:
         """Count that a dead letter of the lane is dispatched again."""
+        stuck = ledger.lanes[lane]
         change = transitions.redrive(
-            _key(ledger), lane=lane, index=ledger.lanes[lane].next, epoch=ledger.epoch, actor=actor
+            _key(ledger), lane=lane, index=stuck.next, epoch=ledger.epoch, redrives=stuck.redrives, actor=actor
         )
         return self._write("redrive", change)
 
@@ -363,6 +364,20 @@ class LedgerStore:
             actor=actor,
         )
         return self._write("dispatched", change)
+
+    def advance_cursor(self, ledger: Ledger, cursor: int, *, actor: str) -> Ledger:
+        """The transition :meth:`dispatched`, for whoever goes on from its answer.
+
+        A refusal by a row whose cursor stands where this write puts it, in the same round, is taken for success: the
+        answer of an earlier try was lost. If it was another dispatcher's, FIFO swallows what both send.
+        """
+        try:
+            return self.dispatched(ledger, cursor=cursor, actor=actor)
+        except RefusedError as refused:
+            seen = refused_ledger(refused)
+            if seen is None or (seen.epoch, seen.round, seen.cursor) != (ledger.epoch, ledger.round, cursor):
+                raise
+            return seen
 
     def handoff(self, ledger: Ledger, *, actor: str) -> Ledger:
         """Hand a client-driven job to the queue."""

@@ -545,16 +545,22 @@ def retry(
     )
 
 
-def redrive(key: Key, *, lane: int, index: int, epoch: int, actor: str) -> Change:
-    """A dead letter of the lane is dispatched again."""
+def redrive(key: Key, *, lane: int, index: int, epoch: int, redrives: int, actor: str) -> Change:
+    """A dead letter of the lane is dispatched again.
+
+    ``redrives`` is the count that was read, so that a repeat of the write, whose answer was lost, does not count
+    again. The row has none where it is 0.
+    """
     at = f"lanes.{lane}"
+    counted = f"{at}.redrives = :redrives" if redrives else f"attribute_not_exists({at}.redrives)"
     return _change(
         key,
-        f"{_RUN} AND epoch = :epoch AND {at}.next = :index",
+        f"{_RUN} AND epoch = :epoch AND {at}.next = :index AND {counted}",
         actor,
         [f"{at}.redrives = if_not_exists({at}.redrives, :zero) + :one"],
         epoch=epoch,
         index=index,
+        redrives=redrives,
     )
 
 

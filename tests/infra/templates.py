@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Assembly", "allowed"]
+__all__ = ["Assembly", "Statement", "allowed", "statements"]
 
 
 @dataclass(frozen=True)
@@ -67,20 +67,41 @@ class Assembly:
         return self.folder / f"asset.{digest}"
 
 
-def allowed(assembly: Assembly, name: str) -> dict[str, set[str]]:
-    """The actions that the function ``name`` may take, by resource (``Table.Arn``, ``Table.Arn/index/active``)."""
+@dataclass(frozen=True)
+class Statement:
+    """What a role may do to one resource (``Table.Arn``, ``Table.Arn/index/active``), and under which conditions."""
+
+    resource: str
+    actions: frozenset[str]
+    conditions: dict[str, Any]
+
+
+def statements(assembly: Assembly, name: str) -> list[Statement]:
+    """Everything that the function ``name`` may do."""
     role = assembly.function(name)["Role"]["Fn::GetAtt"][0]
-    policies = [each["Properties"] for each in assembly.all("AWS::IAM::Policy").values()]
-    granted: dict[str, set[str]] = {}
-    for policy in policies:
+    found = []
+    for policy in [each["Properties"] for each in assembly.all("AWS::IAM::Policy").values()]:
         if policy["Roles"] != [{"Ref": role}]:
             continue
         for statement in policy["PolicyDocument"]["Statement"]:
             assert statement["Effect"] == "Allow"
-            actions = statement["Action"]
-            granted.setdefault(_named(statement["Resource"]), set()).update(
-                [actions] if isinstance(actions, str) else actions
-            )
+            actions, resources = statement["Action"], statement["Resource"]
+            found += [
+                Statement(
+                    _named(resource),
+                    frozenset([actions] if isinstance(actions, str) else actions),
+                    statement.get("Condition", {}),
+                )
+                for resource in (resources if isinstance(resources, list) else [resources])
+            ]
+    return found
+
+
+def allowed(assembly: Assembly, name: str) -> dict[str, set[str]]:
+    """The actions that the function ``name`` may take, by resource, whatever the conditions."""
+    granted: dict[str, set[str]] = {}
+    for statement in statements(assembly, name):
+        granted.setdefault(statement.resource, set()).update(statement.actions)
     return granted
 
 

@@ -10,6 +10,7 @@ from functions.finalizer.settings import FinalizerSettings
 from functions.journal.settings import JournalSettings
 from functions.processor.settings import ProcessorSettings
 from functions.sweeper.settings import SweeperSettings
+from infra.stage import FUNCTIONS
 from shared.environment import read, variables
 from tests.infra.templates import allowed
 from tests.support.repository import ROOT
@@ -32,7 +33,7 @@ def test_every_function_is_deployed_when_it_has_a_folder(dev: Assembly) -> None:
     names = {each["Properties"]["FunctionName"] for each in dev.all("AWS::Lambda::Function").values()}
 
     assert names == {f"pressroom-dev-{folder}" for folder in folders}
-    assert folders == SETTINGS.keys()
+    assert folders == SETTINGS.keys() == set(FUNCTIONS)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -79,3 +80,14 @@ def test_function_waits_for_its_permissions_when_deployed(dev: Assembly) -> None
 
     for function in dev.all("AWS::Lambda::Function").values():
         assert policies & set(function["DependsOn"])
+
+
+def test_memory_is_what_each_function_needs_when_the_stage_says_nothing(dev: Assembly) -> None:
+    assert {name: dev.function(name)["MemorySize"] for name in SETTINGS} == {
+        "api": 512,
+        "dead_letters": 128,
+        "finalizer": 128,
+        "journal": 128,
+        "processor": 256,
+        "sweeper": 512,
+    }

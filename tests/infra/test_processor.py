@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from infra.stage import FUNCTIONS
 from shared.queue.queues import (
     FUNCTION_TIMEOUT_SECONDS,
     LEASE_MARGIN_SECONDS,
@@ -51,15 +53,29 @@ def test_processor_writes_items_and_reads_no_lists_when_deployed(dev: Assembly) 
     granted = allowed(dev, "processor")
 
     assert granted["Table.Arn"] == {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"}
-    assert {resource for resource in granted if "Logs" not in resource} == {"Table.Arn", "WorkQueue.Arn"}
+    others = {resource for resource in granted if not re.search("Logs|:secret:", resource)}
+    assert others == {"Table.Arn", "WorkQueue.Arn"}
 
 
-def test_template_names_the_secret_when_the_processor_needs_the_key(dev: Assembly, prod: Assembly) -> None:
+def test_only_the_processor_reads_the_key_when_deployed(dev: Assembly, prod: Assembly) -> None:
     for assembly in (dev, prod):
         name = f"pressroom/{assembly.stage}/anthropic-api-key"
+        readers = {
+            function: resource
+            for function in FUNCTIONS
+            for resource, actions in allowed(assembly, function).items()
+            if any(action.startswith("secretsmanager:") for action in actions)
+        }
 
-        assert (
-            assembly.environment("processor")["PRESSROOM_ANTHROPIC_API_KEY"]
-            == f"{{{{resolve:secretsmanager:{name}:SecretString:::}}}}"
-        )
-        assert "sk-ant" not in assembly.text
+        # The name, and the six characters that Secrets Manager puts behind it.
+        arn = f"arn:AWS::Partition:secretsmanager:AWS::Region:AWS::AccountId:secret:{name}-??????"
+        assert readers == {"processor": arn}
+        assert allowed(assembly, "processor")[arn] == {"secretsmanager:GetSecretValue"}
+
+
+def test_template_holds_the_keys_name_only_when_the_processor_reads_it(dev: Assembly) -> None:
+    environ = dev.environment("processor")
+
+    assert environ["PRESSROOM_CLAUDE_KEY_SECRET"] == "pressroom/dev/anthropic-api-key"
+    assert environ["PRESSROOM_ANTHROPIC_API_KEY"] == ""
+    assert not re.search(r"sk-ant|\{\{resolve:", dev.text)

@@ -94,5 +94,9 @@ def test_every_finding_that_is_acknowledged_has_a_reason_when_checked(assembly: 
         for rule, reason in entry["data"].items()
     }
 
-    assert acknowledged.keys() == {f"AwsSolutions-{rule}" for rule in ("APIG4", "COG2", "COG8", "L1", "SQS3")}
+    assert acknowledged.keys() == {
+        *(f"AwsSolutions-{rule}" for rule in ("APIG4", "COG2", "COG8", "L1", "SQS3")),
+        *(f"Serverless-Lambda{rule}" for rule in ("AsyncFailureDestination", "DLQ", "EventSourceMappingDestination")),
+        *(f"Serverless-{rule}" for rule in ("EventBusDLQ", "LambdaLatestVersion", "LambdaTracing", "SQSRedrivePolicy")),
+    }
     assert all(len(reason) > 40 for reason in acknowledged.values())

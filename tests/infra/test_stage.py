@@ -33,7 +33,7 @@ def test_stage_is_refused_when_a_member_is_unknown() -> None:
     stages = _stages()
     stages["dev"]["keep_date"] = True
 
-    with pytest.raises(ConfigurationError, match="keep_date"):
+    with pytest.raises(ConfigurationError, match=r"keep_date is no setting; did you mean keep_data\?"):
         Stage.from_context("dev", stages)
 
 
@@ -41,5 +41,53 @@ def test_stage_is_refused_when_a_member_is_missing() -> None:
     stages = _stages()
     del stages["prod"]["keep_data"]
 
-    with pytest.raises(ConfigurationError, match="keep_data"):
+    with pytest.raises(ConfigurationError, match=r"stage 'prod' in cdk\.json: keep_data is missing"):
         Stage.from_context("prod", stages)
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "told"),
+    [
+        ("keep_data", "yes", "keep_data is 'yes', not true or false"),
+        ("keep_data", 1, "keep_data is 1, not true or false"),
+        ("log_retention", "TEN_DAYS", "log_retention is 'TEN_DAYS', not one of ONE_DAY"),
+        ("log_retention", ["ONE_DAY"], "log_retention is ['ONE_DAY'], not one of ONE_DAY"),
+        ("processor_concurrency", 1, "processor_concurrency is 1, not a whole number from 2 to 1,000"),
+        ("processor_concurrency", True, "processor_concurrency is True, not a whole number"),
+        ("processor_concurrency", 20.0, "processor_concurrency is 20.0, not a whole number"),
+        ("requests_per_second", 0, "requests_per_second is 0, not"),
+        ("request_burst", 5_001, "request_burst is 5001, not"),
+        ("request_burst", 1, "request_burst is 1, less than requests_per_second"),
+        ("claude_key_secret", "", "claude_key_secret is '', not such as pressroom/dev/anthropic-api-key"),
+        ("claude_key_secret", "a b", "claude_key_secret is 'a b', not such as"),
+        ("claude_base_url", "claude", "claude_base_url is 'claude', not \"\" or such as https://claude.example.com"),
+        ("memory_mb", 512, "memory_mb is 512, not an object"),
+        ("memory_mb", {"apis": 512}, "memory_mb is {'apis': 512}, not an object with members of api, dead_letters"),
+        ("memory_mb", {"api": 64}, "not an object whose members are each a whole number from 128 to 10,240"),
+        ("reserved_concurrency", {"api": -1}, "reserved_concurrency is {'api': -1}, not an object whose members"),
+        ("reserved_concurrency", {"processor": 5}, "reserved_concurrency of the processor is 5, less than"),
+        ("tracing", "on", "tracing is 'on', not true or false"),
+        ("limits", [], "limits is [], not an object"),
+    ],
+)
+def test_stage_is_refused_by_its_fields_name_when_a_value_is_wrong(member: str, value: object, told: str) -> None:
+    stages = _stages()
+    stages["dev"][member] = value
+
+    with pytest.raises(ConfigurationError) as caught:
+        Stage.from_context("dev", stages)
+    assert str(caught.value).startswith("stage 'dev' in cdk.json: ")
+    assert told in str(caught.value)
+
+
+def test_every_wrong_field_is_named_when_there_are_several() -> None:
+    stages = _stages()
+    stages["dev"] |= {"keep_data": None, "request_burst": "many"}
+
+    with pytest.raises(ConfigurationError, match=r"keep_data is None, .*; request_burst is 'many', not"):
+        Stage.from_context("dev", stages)
+
+
+def test_stage_is_refused_when_its_name_fits_no_resource() -> None:
+    with pytest.raises(ConfigurationError, match="name is 'Dev Stage', not such as dev"):
+        Stage.from_context("Dev Stage", {"Dev Stage": _stages()["dev"]})

@@ -5,7 +5,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from shared import aws
+from shared import aws, patience
 from tests.support.repository import ROOT
 
 if TYPE_CHECKING:
@@ -13,26 +13,24 @@ if TYPE_CHECKING:
 
 
 def test_client_has_the_time_outs_and_tries_that_were_asked_for_when_made() -> None:
-    config: Any = aws.client("dynamodb", connect_seconds=1.5, read_seconds=4, tries=3).meta.config
+    config: Any = aws.client("sqs", patience.QUEUE).meta.config
 
-    assert (config.connect_timeout, config.read_timeout) == (1.5, 4)
+    assert (config.connect_timeout, config.read_timeout) == (2, 5)
     assert config.retries == {"mode": "standard", "total_max_attempts": 3}
 
 
 def test_client_reaches_the_environments_endpoint_when_it_names_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    first = aws.client("sqs", connect_seconds=1, read_seconds=1, tries=1)
+    first = aws.client("sqs", patience.QUEUE)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:10")
-    second = aws.client("sqs", connect_seconds=1, read_seconds=1, tries=1)
+    second = aws.client("sqs", patience.QUEUE)
 
     assert (first.meta.endpoint_url, second.meta.endpoint_url) == ("http://127.0.0.1:9", "http://127.0.0.1:10")
 
 
 def test_clients_are_made_when_threads_ask_at_once() -> None:
     with ThreadPoolExecutor(8) as pool:
-        clients = list(
-            pool.map(lambda _: aws.client("sns", connect_seconds=1, read_seconds=1, tries=1), range(8), timeout=60)
-        )
+        clients = list(pool.map(lambda _: aws.client("sns", patience.TOPIC), range(8), timeout=60))
 
     assert {client.meta.service_model.service_name for client in clients} == {"sns"}
 
@@ -40,9 +38,9 @@ def test_clients_are_made_when_threads_ask_at_once() -> None:
 def test_boto3_is_not_loaded_when_every_client_is_made() -> None:
     script = (
         "import sys\n"
-        "from shared import aws\n"
+        "from shared import aws, patience\n"
         "for name in ('dynamodb', 'lambda', 'sns', 'sqs'):\n"
-        "    aws.client(name, connect_seconds=1, read_seconds=1, tries=1)\n"
+        "    aws.client(name, patience.QUEUE)\n"
         "print(*sys.modules)\n"
     )
     done = subprocess.run(  # noqa: S603  our own interpreter and text

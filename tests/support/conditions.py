@@ -557,6 +557,7 @@ def _retries() -> list[Rule]:
 def _sweeps() -> list[Rule]:
     lane = make_lane(1, 2, redrives=1)
     stuck = make_ledger(lane, make_lane(), epoch=2)
+    untried = stuck.with_lane(0, lane.evolve(redrives=0))
     watched = make_ledger()
     rounds = make_ledger(epoch=1, round=2, cursor=3)
     driven = make_ledger(drive=Drive.CLIENT, status=JobStatus.CANCELLING, round=1, cursor=2)
@@ -570,7 +571,16 @@ def _sweeps() -> list[Rule]:
                 **_statuses(stuck, _but(JobStatus.QUEUED, JobStatus.PROCESSING)),
                 "resumed since": stuck.evolve(epoch=3),
                 "moved on": stuck.with_lane(0, lane.evolve(next=2)),
+                "counted already": stuck.with_lane(0, lane.evolve(redrives=2)),
+                "begun anew": stuck.with_lane(0, lane.evolve(redrives=0)),
             },
+        ),
+        Rule(
+            "first redrive",
+            untried,
+            steps.redrive(untried, lane=0),
+            _after(untried, lanes=(lane.evolve(redrives=1), make_lane())),
+            {"counted already": stuck},
         ),
         Rule(
             "look",

@@ -392,10 +392,12 @@ def retry(
 
 
 def redrive(seen: Ledger, *, lane: int) -> Step:
-    index = seen.lanes[lane].next
+    index, redrives = seen.lanes[lane].next, seen.lanes[lane].redrives
     return Step(
         "redrive",
-        lambda ledger: transitions.redrive(ledger, lane=lane, index=index, epoch=seen.epoch, actor=ACTOR),
+        lambda ledger: transitions.redrive(
+            ledger, lane=lane, index=index, epoch=seen.epoch, redrives=redrives, actor=ACTOR
+        ),
         lambda store: store.redrive(seen, lane=lane, actor=ACTOR),
         seen,
     )

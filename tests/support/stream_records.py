@@ -76,7 +76,7 @@ def story() -> list[Ledger]:
     then(transitions.dispatched, epoch=0, round_=0, old=0, new=4, actor="api")
     then(transitions.claim, lane=0, lease=make_lease("d"), now=at(3))
     settle(0, "d", 1, ErrorCode.REFUSED, at(4))
-    then(transitions.redrive, lane=0, index=1, epoch=0, actor="dead_letters")
+    then(transitions.redrive, lane=0, index=1, epoch=0, redrives=0, actor="dead_letters")
     settle(1, "c", 2, None, at(4))
     for lane, position, code in ((0, 3, ErrorCode.REFUSED), (1, 4, None)):
         then(transitions.claim, lane=lane, lease=make_lease("e"), now=at(5))

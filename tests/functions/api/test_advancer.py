@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, ResponseStreamingError
 
 from functions.api.invoker import LambdaInvoker
 from shared.contracts.messages import LaneMessage
@@ -292,13 +293,19 @@ def test_a_processor_that_cannot_be_started_is_told() -> None:
         def __init__(self, error: Exception) -> None:
             self.error = error
 
-        def invoke(self, **_: Any) -> None:
+        def invoke(self, **_: Any) -> dict[str, Any]:
+            if isinstance(self.error, ResponseStreamingError):
+                return {"Payload": self}
+            raise self.error
+
+        def read(self) -> bytes:
             raise self.error
 
     message = LaneMessage("p", "j", 0, 0, 5)
     for error in (
         ClientError({"Error": {"Code": "TooManyRequestsException"}}, "Invoke"),
         EndpointConnectionError(endpoint_url="https://lambda"),
+        ResponseStreamingError(error="the connection was reset"),
     ):
         with pytest.raises(RequestError) as caught:
             LambdaInvoker(lambda error=error: Refusing(error), "processor").invoke(message)  # type: ignore[misc, arg-type]
@@ -308,9 +315,11 @@ def test_a_processor_that_cannot_be_started_is_told() -> None:
 def test_the_processor_is_invoked_asynchronously_with_the_message() -> None:
     class Recording:
         asked: dict[str, Any]
+        payload = io.BytesIO(b"{}")
 
-        def invoke(self, **request: Any) -> None:
+        def invoke(self, **request: Any) -> dict[str, Any]:
             self.asked = request
+            return {"StatusCode": 202, "Payload": self.payload}
 
     client, message = Recording(), LaneMessage("p", "j", 0, 0, 5, next=3)
 
@@ -321,3 +330,4 @@ def test_the_processor_is_invoked_asynchronously_with_the_message() -> None:
         "InvocationType": "Event",
         "Payload": message.to_json().encode(),
     }
+    assert client.payload.read() == b""  # read to its end: the connection is free again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -69,11 +70,12 @@ def test_the_processor_is_asked_of_lambda_when_process_next_is_called(
     asked = []
 
     class FakeLambda:
-        def invoke(self, **request: object) -> None:
+        def invoke(self, **request: object) -> dict[str, object]:
             asked.append(request["FunctionName"])
+            return {"StatusCode": 202, "Payload": io.BytesIO()}
 
     real: Any = aws.client
-    monkeypatch.setattr(aws, "client", lambda name, **parts: FakeLambda() if name == "lambda" else real(name, **parts))
+    monkeypatch.setattr(aws, "client", lambda name, config: FakeLambda() if name == "lambda" else real(name, config))
     project = api.post("/v1/projects", {"name": "Blog"}).json["id"]
     job = api.post(f"/v1/projects/{project}/jobs", body_of(1)).headers["location"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,11 +14,12 @@ from shared.jobs.ledger import Attempt
 from shared.jobs.statuses import CancelReason, ItemStatus, JobStatus, OnError, PauseReason
 from shared.turns.claiming import Held
 from shared.turns.dispositions import Acknowledge, Disposition, Keep
+from tests.support.crashing import Calls, watched
+from tests.support.workshop import Workshop
 
 if TYPE_CHECKING:
     from shared.jobs.ledger import Ledger
     from tests.support.clock import ManualClock
-    from tests.support.workshop import Workshop
 
 
 def handle(workshop: Workshop, message: LaneMessage) -> Disposition:
@@ -83,6 +85,39 @@ def test_letter_is_sent_again_when_its_item_has_attempts_left(workshop: Workshop
     assert (after.lanes[0].redrives, after.actor, after.failed) == (1, "dead_letters", 0)
     [group] = sent(workshop)
     assert group.startswith(f"{job.job_id}:0:")
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_letter_counts_once_when_the_answer_of_its_count_was_lost(
+    workshop: Workshop, clock: ManualClock, before: int
+) -> None:
+    job = workshop.job(2)
+    for _ in range(before):
+        handle(workshop, workshop.message(job))
+    sent(workshop)
+    calls = Calls(lose=frozenset({3}))  # behind the reads of ledger and spec
+    table = replace(workshop.table, client=watched(workshop.table.client, calls))
+    unlucky = Workshop(table, workshop.queue, clock=clock)
+
+    assert isinstance(handle(unlucky, workshop.message(job)), Acknowledge)
+
+    assert calls.made[2:] == ["update_item", "update_item"]
+    assert workshop.ledger(job).lanes[0].redrives == before + 1
+    assert len(sent(workshop)) == 1
+
+
+def test_letter_waits_when_another_has_counted_and_the_lane_has_moved_on(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = workshop.job(2)
+    seen = workshop.ledger(job)
+    workshop.advance(workshop.message(job))
+    redriver = workshop.redriver()
+    monkeypatch.setattr(type(redriver.ledgers), "read", lambda *_: seen)
+
+    assert isinstance(redriver.handle(workshop.message(job), trace_id="t"), Keep)
+
+    assert sent(workshop) == []
 
 
 def test_letter_is_kept_until_the_holder_must_be_done_when_the_lane_is_busy(

@@ -185,10 +185,19 @@ def test_poller_goes_on_when_the_queue_did_not_answer_for_a_while(
 ) -> None:
     monkeypatch.setattr(queue_poller, "_TROUBLE_SECONDS", 0.05)
     taken = threading.Event()
+    attempts: list[str] = []
     with polling(work_queue, lambda _: taken.set()) as poller:
+        poller._client.meta.events.register(
+            "provide-client-params.sqs.ReceiveMessage",
+            lambda params, **_: attempts.append(params["ReceiveRequestAttemptId"]),
+        )
         queue_url, poller._queue_url = poller._queue_url, f"{work_queue.url}-gone"
         eventually(lambda: "does not answer" in caplog.text)
         poller._queue_url = queue_url
         send(work_queue, "job:0", "1")
 
         assert taken.wait(5)
+
+    unanswered = attempts.count(attempts[0])
+    assert unanswered > 1  # one attempt to SQS until it answers: what it hid it then hands over
+    assert len(set(attempts)) == len(attempts) - unanswered + 1

@@ -10,8 +10,9 @@ import pytest
 
 from shared.errors import StoreUnavailableError
 from shared.jobs.brake import Brake, Refusal, Start, after_refusal, look, take
-from shared.store.brake import BRAKE_KEY, BrakeStore, refused_brake
+from shared.store.brake import BrakeStore, refused_brake
 from shared.store.dynamodb import DynamoTable, RefusedError
+from shared.store.keys import BRAKE_KEY
 from tests.support.clock import START
 from tests.support.resources import fresh_table
 

@@ -20,6 +20,7 @@ from shared.store.job_lists import JobLists
 from shared.store.keys import idempotency_key
 from shared.store.ledgers import LedgerStore
 from shared.store.projects import Project, ProjectStore, Role
+from tests.support.crashing import Calls, watched
 from tests.support.ledgers import NOW, at, make_ledger, make_spec
 
 if TYPE_CHECKING:
@@ -212,6 +213,22 @@ def test_sealed_job_is_returned_when_the_seals_answer_was_lost(shelf: Shelf, pro
     sealed = LedgerStore(shelf.table).seal(intake, token=intake.intake_token, actor="api")
 
     assert store._fill(intake, [], intake.intake_token) == sealed
+
+
+def test_intake_is_taken_over_when_the_answer_of_the_take_over_was_lost(shelf: Shelf, project_id: str) -> None:
+    job = new_job(project_id, 98, key="k")
+    with pytest.raises(CrashedError):
+        dying(shelf, after=1).create(job, now=NOW)
+    stale = read(shelf, job)
+    assert stale is not None
+    calls = Calls(lose=frozenset({1}))
+    unlucky = IntakeStore(DynamoTable(watched(shelf.table.client, calls), shelf.table.name))
+
+    found = unlucky.resume(job, stale, now=NOW + LATER, check_at=NOW + 2 * LATER)
+
+    assert calls.made[:2] == ["update_item", "update_item"]
+    assert found.status is JobStatus.QUEUED
+    assert positions(shelf, found.job_id) == list(range(1, 99))
 
 
 @pytest.mark.acceptance(4)

@@ -1,0 +1,155 @@
+"""Every call of AWS that a function makes fails, one after the other and in every way: refused, reset, or done without
+an answer. What the caller hears is what it hears without a fault, and the job ends as if nothing had happened.
+
+A part of the matrix runs by default; ``make faults`` runs all of it.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.aws_faults import APPLIED, Fault, faults_of
+from tests.support.fault_flows import API, FLOWS, Flow
+from tests.support.fault_plans import FaultPlan, FromThenOn, NoFault, Once
+from tests.support.invariants import History, check
+from tests.support.repository import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from shared.jobs.ledger import Ledger
+    from tests.support.plant import Plant
+
+IS_WHOLE = bool(os.environ.get("SOAK_FAULTS"))
+Case = tuple[Flow, str, int, Fault]
+
+
+def single_faults() -> Iterator[Case]:
+    """Every call of every flow, and every fault that it can meet."""
+    for flow in FLOWS:
+        for operation, count in Counter(flow.calls).items():
+            for number in range(1, count + 1):
+                for fault in faults_of(operation):
+                    yield flow, operation, number, fault
+
+
+def outages() -> Iterator[Case]:
+    """Every operation of every flow, out of order for good from one of its calls on, with and without effect."""
+    for flow in FLOWS:
+        for operation, count in Counter(flow.calls).items():
+            for number in {1, count}:
+                for fault in (Fault.THROTTLED, Fault.RESET_AFTER):
+                    yield flow, operation, number, fault
+
+
+def sample(cases: Iterator[Case], *, most: int) -> list[Case]:
+    """A part that has every flow and, as far as it goes, every fault of every operation, lost answers first."""
+    left = sorted(cases, key=lambda case: (case[3] not in APPLIED, case[3].name))
+    chosen: list[Case] = []
+    flows: Counter[str] = Counter()
+    pairs: set[tuple[str, Fault]] = set()
+    while left and len(chosen) < most:
+        best = min(left, key=lambda case: (flows[case[0].name], (case[1], case[3]) in pairs))
+        left.remove(best)
+        chosen.append(best)
+        flows[best[0].name] += 1
+        pairs.add((best[1], best[3]))
+    return chosen
+
+
+def chosen(cases: Iterator[Case], *, most: int) -> list[object]:
+    found = list(cases) if IS_WHOLE else sample(cases, most=most)
+    return [
+        pytest.param(*case, id=f"{case[0].name}, {case[1].partition('.')[2]} {case[2]}, {case[3]}") for case in found
+    ]
+
+
+def run(plant: Plant, flow: Flow, plan: FaultPlan) -> tuple[Ledger | None, object]:
+    """The flow under ``plan``: its job, and what was heard. Nothing fails after it."""
+    job = flow.prepare(plant)
+    plant.aws.reset(plan)
+    heard = flow.run(plant, job)  # type: ignore[arg-type]  # a run that needs no job gets none
+    plant.aws.plan = NoFault()
+    return job, heard
+
+
+def verify(plant: Plant, flow: Flow, job: Ledger | None) -> None:
+    """Whatever happened: what every reader sees adds up, and the job ends as it must, told of under one id."""
+    if not flow.ends:
+        assert plant.rows_left() == []
+        return
+    job = job or plant.only_job()
+    check(plant.snapshot(job), History(max_attempts=5))
+    if flow.cancels:
+        plant.ask("POST", f"{plant.path(job)}/cancel")
+    plant.drive(job)
+    plant.verify(job, calls_an_item=flow.calls_an_item)
+    assert plant.statuses(job) == flow.ends
+    assert set(plant.notifications()) <= {f"{job.job_id}:{generation}" for generation in range(1, flow.told + 1)}
+    assert plant.ledger(job).notified_generation == flow.told
+
+
+@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
+def test_flow_asks_for_these_operations_when_nothing_fails(
+    plant_for: Callable[[Fault | None], Plant], flow: Flow
+) -> None:
+    plant = plant_for(None)
+
+    _, heard = run(plant, flow, NoFault())
+
+    assert heard == flow.hears
+    assert Counter(plant.aws.calls()) == Counter(flow.calls)
+
+
+def test_flows_ask_for_every_operation_when_the_code_does() -> None:
+    # What functions and shared call on a client, as their sources say.
+    called = {
+        node.attr
+        for package in ("functions", "shared")
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith(("self.client", "self.client()"))
+    }
+    named = {operation.partition(".")[2] for flow in FLOWS for operation in flow.calls}
+
+    assert {"".join(word.capitalize() for word in name.split("_")) for name in called} == named
+
+
+@pytest.mark.parametrize(("flow", "operation", "number", "fault"), chosen(single_faults(), most=44))
+@pytest.mark.acceptance(30)
+@pytest.mark.acceptance(31)
+@pytest.mark.acceptance(33)
+def test_run_is_heard_as_ever_and_the_job_ends_when_one_call_fails(
+    plant_for: Callable[[Fault | None], Plant], flow: Flow, operation: str, number: int, fault: Fault
+) -> None:
+    plant, plan = plant_for(fault), Once(operation, number, fault)
+
+    job, heard = run(plant, flow, plan)
+
+    assert plan.struck == 1
+    # An answer of Invoke that breaks off behind its status is not repeated: the caller asks again.
+    is_left_to_the_caller = (operation, fault) == ("lambda.Invoke", Fault.CUT_ANSWER)
+    assert heard == ((503, None) if is_left_to_the_caller else flow.hears)
+    verify(plant, flow, job)
+
+
+@pytest.mark.parametrize(("flow", "operation", "number", "fault"), chosen(outages(), most=12))
+@pytest.mark.acceptance(30)
+@pytest.mark.acceptance(31)
+def test_job_ends_as_it_must_when_an_operation_is_out_of_order_for_a_run(
+    plant_for: Callable[[Fault | None], Plant], flow: Flow, operation: str, number: int, fault: Fault
+) -> None:
+    plant, plan = plant_for(fault), FromThenOn(operation, number, fault)
+
+    job, heard = run(plant, flow, plan)
+    if heard != flow.hears and flow in API:
+        plant.is_patient = True
+        flow.run(plant, job)  # type: ignore[arg-type]  # as above
+
+    assert plan.struck
+    verify(plant, flow, job)
