@@ -342,9 +342,9 @@ def _deleted(scene: Scene) -> None:
 STORIES: Final[tuple[Callable[[Scene], None], ...]] = (
     _projects,
     _members,
-    _presets,
     _limits_met,
     _jobs_made,
+    _presets,
     _job_read,
     _job_steered,
     _job_retried,

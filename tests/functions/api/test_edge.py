@@ -208,6 +208,7 @@ def test_every_documented_problem_is_one_that_a_test_here_shows(route: Route) ->
     changing = {"createJob", "processNext", "createTemplate", "updateTemplate"}
     shown |= {409} if route.operation in {*changing, *steering, *membership} else set()
     shown |= {412, 428} if route.operation in {"putVoice", "updateTemplate", "deleteTemplate"} else set()
+    shown |= {429} if route.operation in {"createJob", "retryJob"} else set()
 
     assert set(problem_statuses(route)) == shown
 

@@ -44,7 +44,8 @@ def test_a_template_is_made_changed_used_deleted_and_restored(
     assert first["values"] == {"tone": "friendly", "word_count": 900}
 
     (tmp_path / "topics.txt").write_text("Green tea\n")
-    job = command("submit", "topics.txt", "--template", "auto", "--no-watch").out.strip()
+    ran = command("submit", "topics.txt", "--template", "auto", "--no-watch")
+    job = ran.out.splitlines()[-1]  # the api's metrics go to the same standard output here
     view = desk.client().get(f"{desk.jobs}/{job}").json
     assert view["template"] == {"id": template, "version": 2}
 
