@@ -70,6 +70,10 @@ soak: setup ## the state machine for 200,000 steps (SOAK_RUNS=40 of 5,000, from 
 SOAK_RUNS ?= 40
 SOAK_SEED ?= 1
 
+.PHONY: crash-matrix
+crash-matrix: setup ## kills the process at every call of every flow, and writes the table (ARGS="--flow NAME")
+	@$(BIN)/python -m tests.support.killing.matrix --workers $(WORKERS) $(ARGS)
+
 .PHONY: faults
 faults: setup ## every call of AWS fails in every way, and at random (SOAK_SEEDS=3): half an hour
 	@SOAK_FAULTS=1 SOAK_SEEDS=$(SOAK_SEEDS) $(BIN)/python -m pytest -n $(WORKERS) --no-cov $(ARGS) \

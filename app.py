@@ -1,7 +1,8 @@
 """Synthesizes the CloudFormation template; run by the CDK command line, by ``make synth`` or by hand.
 
 The choices are the context in ``cdk.json``. ``-c stage=prod`` chooses another stage, and ``-c bundle=off`` leaves the
-functions' bundles out, for a template that needs no network.
+functions' bundles out, for a template that needs no network. ``-c bytecode=off`` leaves compiled files out of them,
+where there is no Python of the functions' version.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         context["aws:cdk:bundling-stacks"] = []
     try:
         stage = Stage.from_context(context["stage"], context["stages"])
-        platform = Platform.from_context(context["platform"])
+        platform = Platform.from_context(context["platform"], bytecode=context.get("bytecode", "on"))
     except ConfigurationError as error:
         return _refuse(str(error))
     if shutil.which(os.environ.get("JSII_NODE", "node")) is None:

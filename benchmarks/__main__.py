@@ -6,7 +6,11 @@ same run.
 
 from __future__ import annotations
 
+import argparse
 import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 # A benchmark reaches the emulator and the offline Claude, and nothing else.
 for _name in [name for name in os.environ if name.startswith(("AWS_", "ANTHROPIC_", "PRESSROOM_"))]:
@@ -18,6 +22,9 @@ os.environ |= dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "tes
 from benchmarks import brake, creation, imports, item_cost, journal, throughput  # noqa: E402  the environment comes first
 from tests.support.emulator import running_emulator  # noqa: E402
 from tests.support.resources import fresh_queue, fresh_table  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def _line(what: str, figure: str, goal: str = "") -> None:
@@ -77,16 +84,22 @@ def _brake() -> None:
 
 
 def _imports() -> None:
-    print("CPU time of importing a handler, as a ratio to a bare botocore DynamoDB client (median of pairs)")
-    for name, (ratio, anthropic) in imports.ratios().items():
-        ceiling = imports.CEILINGS.get(name)
-        _line(
-            name + (", loads anthropic" if anthropic else ""), f"{ratio:.2f}", f"at most {ceiling}" if ceiling else ""
-        )
+    print("Starting a function from its bundle: CPU of its import as a ratio to a bare botocore DynamoDB client")
+    with TemporaryDirectory(prefix="pressroom-bundles-") as folder:
+        (Path(folder) / "runtime").mkdir()
+        runtime = imports.lay_out_runtime(Path(folder) / "runtime")
+        for name, ceiling in imports.CEILINGS.items():
+            unpacked = imports.build(name, Path(folder))
+            weight = f"{imports.megabytes(unpacked):.1f} MB"
+            _line(f"{name}: bundle without compiled files", weight, f"at most {imports.MAX_MEGABYTES[name]:g} MB")
+            _line(f"{name}: ratio", f"{imports.ratio(name, unpacked, runtime, runs=5):.2f}", f"at most {ceiling}")
 
 
 if __name__ == "__main__":
-    _costs()
-    _rates()
-    _brake()
-    _imports()
+    _PARTS: dict[str, Callable[[], None]] = {"costs": _costs, "rates": _rates, "brake": _brake, "starts": _imports}
+    _parser = argparse.ArgumentParser(prog="make bench", description="What an item, a creation and a start cost.")
+    _parser.add_argument("--only", choices=_PARTS, help="one part")
+    _only = _parser.parse_args().only
+    for _name, _part in _PARTS.items():
+        if _only in {None, _name}:
+            _part()

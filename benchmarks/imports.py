@@ -1,48 +1,106 @@
-"""What importing each handler costs, as a ratio to a bare botocore DynamoDB client: the start of a cold function."""
+"""What starting each function costs before its first event: CPU time of importing it from its own bundle.
+
+The bundles are real ones, built for this machine. Beside them stands what Lambda's runtime brings, and nothing else,
+so that no package of the checkout helps or harms. A ratio to a bare botocore client of DynamoDB, measured in turn with
+it, holds on any machine.
+"""
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
-from statistics import median
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["CEILINGS", "ratios"]
+import botocore
 
-CEILINGS: Final = {"api": 1.8, "finalizer": 1.3, "journal": 1.3, "sweeper": 1.4, "dead_letters": 1.4}
-"""What each may cost at most."""
+from infra.bundles import bundle
+from infra.platform import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["CEILINGS", "FUNCTIONS", "MAX_MEGABYTES", "build", "host", "lay_out_runtime", "megabytes", "ratio"]
+
+CEILINGS: Final = {
+    "api": 1.8,
+    "dead_letters": 1.2,
+    "finalizer": 1.2,
+    "journal": 1.2,
+    "processor": 5.0,
+    "sweeper": 1.2,
+}
+"""What each may cost at most, as a ratio."""
+FUNCTIONS: Final = tuple(CEILINGS)
+MAX_MEGABYTES: Final = {name: 24.0 if name == "processor" else 12.0 for name in FUNCTIONS}
+"""What each may weigh unpacked, without its compiled files."""
+_RUNTIME: Final = ("botocore", "dateutil", "jmespath", "s3transfer", "boto3", "six.py", "urllib3")
+_MACHINES: Final = {"aarch64": "arm64", "arm64": "arm64", "amd64": "x86_64", "x86_64": "x86_64"}
 _BARE: Final = (
     "import botocore.session;"
     "botocore.session.get_session().create_client('dynamodb', region_name='us-east-1',"
     " aws_access_key_id='a', aws_secret_access_key='b')"
 )
-_HANDLER: Final = "import functions.{name}.handler"
+_START: Final = {
+    # With the client of Claude, so that nothing of the SDK is put off until the first event.
+    "processor": (
+        "import functions.processor.handler\n"
+        "from shared.generation.client import ClaudeClient\n"
+        "from shared.generation.pricing import parse_price_table\n"
+        "ClaudeClient(api_key='none', base_url='http://127.0.0.1:9', prices=parse_price_table(''))"
+    )
+}
 _MEASURE: Final = (
-    "import resource, sys\n"
+    "import resource\n"
     "def cpu():\n"
     "    used = resource.getrusage(resource.RUSAGE_SELF)\n"
     "    return used.ru_utime + used.ru_stime\n"
     "before = cpu()\n"
     "{statement}\n"
-    "print(cpu() - before, 'anthropic' in sys.modules)\n"
+    "print(cpu() - before)\n"
 )
 
 
-def _cpu_seconds(statement: str) -> tuple[float, bool]:
-    """CPU seconds of ``statement`` in a fresh interpreter, and whether it loaded anthropic."""
-    script = _MEASURE.format(statement=statement)
+def host() -> Platform:
+    """This machine, as a function's platform."""
+    return Platform(_MACHINES[platform.machine().lower()], f"{sys.version_info.major}.{sys.version_info.minor}")
+
+
+def lay_out_runtime(folder: Path) -> Path:
+    """What Lambda's runtime brings, as links to this environment's packages; ``folder`` itself."""
+    site = Path(botocore.__file__).parent.parent
+    for name in _RUNTIME:
+        (folder / name).symlink_to(site / name)
+    return folder
+
+
+def build(function: str, folder: Path) -> Path:
+    """The bundle of ``function`` for this machine, in a folder of ``folder``."""
+    bundle(function, host(), folder / function)
+    return folder / function
+
+
+def megabytes(folder: Path) -> float:
+    """What a bundle weighs without its compiled files."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc") / 1e6
+
+
+def ratio(function: str, unpacked: Path, runtime: Path, runs: int = 3) -> float:
+    """CPU of importing ``function`` over that of a bare client: of each the best of ``runs``, taken in turns."""
+    path = (unpacked, runtime)
+    start = _START.get(function, f"import functions.{function}.handler")
+    pairs = [(_cpu_seconds(start, path), _cpu_seconds(_BARE, path)) for _ in range(runs)]
+    return min(ours for ours, _ in pairs) / min(bare for _, bare in pairs)
+
+
+def _cpu_seconds(statement: str, path: Sequence[Path]) -> float:
+    """CPU seconds of ``statement`` in a fresh interpreter that finds only ``path`` and the standard library."""
     answer = subprocess.run(  # noqa: S603  our own interpreter and our own text
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        [sys.executable, "-S", "-c", _MEASURE.format(statement=statement)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(map(str, path)), "AWS_DEFAULT_REGION": "us-east-1"},
     )
-    seconds, loaded = answer.stdout.split()
-    return float(seconds), loaded == "True"
-
-
-def ratios(runs: int = 5) -> dict[str, tuple[float, bool]]:
-    """Handler → median CPU of its import over that of a bare client, in pairs; and whether anthropic was loaded."""
-    result: dict[str, tuple[float, bool]] = {}
-    for name in ("api", "processor", "finalizer", "journal", "sweeper", "dead_letters"):
-        statement = _HANDLER.format(name=name)
-        pairs = [(_cpu_seconds(statement), _cpu_seconds(_BARE)[0]) for _ in range(runs)]
-        result[name] = (median(seconds / bare for (seconds, _), bare in pairs), pairs[0][0][1])
-    return result
+    return float(answer.stdout)

@@ -13,6 +13,7 @@ from infra.stage import ConfigurationError
 from shared.errors import SettingsError
 
 if TYPE_CHECKING:
+    from infra.identity import Identity
     from infra.platform import Platform
     from infra.processor import Processor
     from infra.queues import Queues
@@ -38,6 +39,7 @@ class Api(Construct):
         table: JobTable,
         queues: Queues,
         processor: Processor,
+        identity: Identity,
     ) -> None:
         super().__init__(scope, construct_id)
         self.function = Function(
@@ -47,7 +49,7 @@ class Api(Construct):
             platform=platform,
             name="api",
             description="Answers the HTTP API",
-            settings=_settings(stage, table, queues, processor),
+            settings=_settings(stage, table, queues, processor, identity),
             timeout_seconds=_TIMEOUT_SECONDS,
             # Thousands of items take CPU time to read and write; Lambda gives it by memory, and the gateway waits.
             memory_mb=512,
@@ -70,12 +72,14 @@ class Api(Construct):
         self.function.allow(processor.function.arn, "lambda:InvokeFunction")
 
 
-def _settings(stage: Stage, table: JobTable, queues: Queues, processor: Processor) -> ApiSettings:
+def _settings(stage: Stage, table: JobTable, queues: Queues, processor: Processor, identity: Identity) -> ApiSettings:
     try:
         return ApiSettings(
             table_name=table.name,
             queue_url=queues.work.queue_url,
             processor_function=processor.function.name,
+            sign_in_url=identity.sign_in_url,
+            sign_in_client_id=identity.client.user_pool_client_id,
             **stage.limits,
         )
     except (TypeError, SettingsError) as error:

@@ -26,7 +26,13 @@ def code_of(function: str, platform: Platform) -> aws_lambda.Code:
         asset_hash_type=AssetHashType.OUTPUT,
         bundling=BundlingOptions(
             image=DockerImage.from_registry(_NO_IMAGE),
-            command=[function, platform.architecture, platform.python],  # CDK's cache tells bundles apart by it
+            # CDK's cache tells bundles apart by it.
+            command=[
+                function,
+                platform.architecture,
+                platform.python,
+                str(platform.compiled),
+            ],
             local=_LocalBundling(function, platform),
         ),
     )

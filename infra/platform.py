@@ -21,18 +21,23 @@ class Platform:
 
     architecture: str
     python: str
+    compiled: bool = True
+    """Bundles carry bytecode, which halves a start and needs a Python of this version where they are built."""
 
     @classmethod
-    def from_context(cls, value: object) -> Self:
-        """The context's ``platform``, such as ``arm64-3.13``.
+    def from_context(cls, value: object, *, bytecode: object = "on") -> Self:
+        """The context's ``platform``, such as ``arm64-3.13``, and its ``bytecode``, ``on`` or ``off``.
 
         Raises:
-            ConfigurationError: it names no architecture that Lambda has, or no version of Python.
+            ConfigurationError: it names no architecture that Lambda has, or no version of Python; or bytecode is
+                neither on nor off.
         """
         architecture, _, python = str(value).partition("-")
         if architecture not in _WHEELS or not re.fullmatch(r"3\.\d+", python):
             raise ConfigurationError(f"platform in cdk.json is {value!r}, not one like {' or '.join(_EXAMPLES)}")
-        return cls(architecture, python)
+        if bytecode not in {"on", "off"}:
+            raise ConfigurationError(f"bytecode in cdk.json is {bytecode!r}, neither 'on' nor 'off'")
+        return cls(architecture, python, bytecode == "on")
 
     @property
     def wheels(self) -> str:

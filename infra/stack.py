@@ -48,7 +48,16 @@ class PressroomStack(Stack):
         Journal(self, "Journal", stage=stage, platform=platform, table=table, queues=queues)
         DeadLetters(self, "DeadLetters", stage=stage, platform=platform, table=table, queues=queues)
         Sweeper(self, "Sweeper", stage=stage, platform=platform, table=table, queues=queues, topic=topic)
-        api = Api(self, "Api", stage=stage, platform=platform, table=table, queues=queues, processor=processor)
+        api = Api(
+            self,
+            "Api",
+            stage=stage,
+            platform=platform,
+            table=table,
+            queues=queues,
+            processor=processor,
+            identity=identity,
+        )
         http_api = HttpApi(self, "HttpApi", stage=stage, api=api, identity=identity)
         for name, value, description in (
             ("ApiUrl", http_api.url, "Where the HTTP API is"),

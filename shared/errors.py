@@ -20,6 +20,7 @@
     ├── QueueUnavailableError        SQS did not answer within our patience
     ├── TopicUnavailableError        SNS did not answer within our patience; safe to tell again
     ├── CorruptRowError              a row that this version cannot read
+    │   └── LaterFormatError         a job that a later version of Pressroom wrote
     └── SettingsError                a function's configuration is missing or wrong
 
 The class of an item's error decides what happens to the item, once, where the error is caught.
@@ -46,6 +47,7 @@ __all__ = [
     "ErrorCode",
     "ItemError",
     "LastOwnerError",
+    "LaterFormatError",
     "LimitReachedError",
     "NoProjectError",
     "NotPermittedError",
@@ -359,7 +361,11 @@ class TopicUnavailableError(PressroomError):
 
 
 class CorruptRowError(PressroomError):
-    """A row that this version cannot read, such as one of a later format."""
+    """A row that this version cannot read."""
+
+
+class LaterFormatError(CorruptRowError):
+    """A job that a later version of Pressroom wrote: nothing is wrong with it, and that version will go on with it."""
 
 
 class SettingsError(PressroomError):

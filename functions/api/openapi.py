@@ -13,6 +13,7 @@ from functions.api.routes import ROUTES
 from functions.api.routing import Access, Route
 from functions.api.version import VERSION
 from shared.contracts.problems import Problem
+from shared.contracts.sign_in import Scope, SignIn
 from shared.store.projects import Role
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["document", "document_text", "problem_statuses"]
 
+_NOWHERE: Final = SignIn("", "")
 _REFERENCE: Final = "#/components/schemas/{model}"
 _DESCRIPTION: Final = (
     "Bulk AI generation: submit a job of many items; every item gets exactly one outcome and every job ends. "
@@ -31,8 +33,8 @@ _DESCRIPTION: Final = (
 )
 
 
-def document(routes: Sequence[Route] = ROUTES) -> dict[str, Any]:
-    """The document of ``routes``."""
+def document(routes: Sequence[Route] = ROUTES, sign_in: SignIn = _NOWHERE) -> dict[str, Any]:
+    """The document of ``routes``; it tells how to sign in where that is known."""
     references, schemas = _schemas(routes)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -43,15 +45,36 @@ def document(routes: Sequence[Route] = ROUTES) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+            | ({"oauth2": _flows(sign_in)} if sign_in.url else {}),
         },
     }
 
 
 @cache
-def document_text() -> str:
+def document_text(sign_in: SignIn) -> str:
     """The document of the API as JSON."""
-    return json.dumps(document(), ensure_ascii=False)
+    return json.dumps(document(sign_in=sign_in), ensure_ascii=False)
+
+
+def _flows(sign_in: SignIn) -> dict[str, Any]:
+    """How people and machines get the tokens that ``bearer`` means."""
+    scopes = {scope.value: scope.meaning for scope in Scope}
+    return {
+        "type": "oauth2",
+        "description": "People: authorization code with PKCE. Machines: client credentials.",
+        "flows": {
+            "authorizationCode": {
+                "authorizationUrl": sign_in.authorization_url,
+                "tokenUrl": sign_in.token_url,
+                "refreshUrl": sign_in.token_url,
+                "scopes": scopes,
+            },
+            "clientCredentials": {"tokenUrl": sign_in.token_url, "scopes": scopes},
+        },
+        "x-url": sign_in.url,
+        "x-client-id": sign_in.client_id,
+    }
 
 
 def problem_statuses(route: Route) -> dict[int, str]:

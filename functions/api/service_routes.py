@@ -76,12 +76,12 @@ def kinds(call: Call) -> Answer:
     )
 
 
-def openapi(_: Call) -> Answer:
+def openapi(call: Call) -> Answer:
     """The OpenAPI document."""
     # Few ask for it, and every cold start would pay for it.
     from functions.api.openapi import document_text  # noqa: PLC0415
 
-    return Answer(body=document_text())
+    return Answer(body=document_text(call.services.sign_in))
 
 
 def docs(_: Call) -> Answer:

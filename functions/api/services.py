@@ -20,6 +20,7 @@ from functions.api.retrier import Retrier
 from functions.api.submission import SubmissionReader
 from shared import aws, patience
 from shared.clock import Clock, SystemClock
+from shared.contracts.sign_in import SignIn
 from shared.errors import SettingsError
 from shared.generation.pricing import parse_price_table
 from shared.jobs.rates import Caps
@@ -75,6 +76,7 @@ class Services:
     exporter: Exporter
     advancer: Advancer
     clock: Clock
+    sign_in: SignIn
 
     @classmethod
     def from_settings(cls, settings: ApiSettings, logger: Logger) -> Self:
@@ -134,6 +136,7 @@ class Services:
             exporter=Exporter(reader, _kinds),
             advancer=Advancer(jobs, reader, items, invoker, clock, pace, random.choice),
             clock=clock,
+            sign_in=SignIn(settings.sign_in_url, settings.sign_in_client_id),
         )
 
 

@@ -32,6 +32,8 @@ _MAX_BYTES_PER_REQUEST: Final = 4 * 1024 * 1024
 class ApiSettings(Limits):
     """The table and queue it writes, the function that process-next invokes, and every limit.
 
+    ``sign_in_url`` is where the user pool's pages are, without a slash at the end, and ``sign_in_client_id`` the client
+    for people; the OpenAPI document tells both, so that the command line can sign in knowing the API's address only.
     ``price_table_json`` empty means the built-in prices; ``default_model`` must have one.
 
     Raises:
@@ -43,6 +45,8 @@ class ApiSettings(Limits):
     processor_function: str
     default_model: str = "claude-sonnet-5-5"
     price_table_json: str = ""
+    sign_in_url: str = ""
+    sign_in_client_id: str = ""
 
     def __post_init__(self) -> None:
         bounds = {

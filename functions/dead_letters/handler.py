@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -14,7 +14,7 @@ from functions.dead_letters.redriver import ACTOR, Redriver
 from functions.dead_letters.settings import DeadLettersSettings
 from shared import environment
 from shared.clock import SystemClock
-from shared.contracts.messages import LaneMessage, MalformedMessageError
+from shared.contracts.messages import LaneMessage, LaterMessageError, MalformedMessageError
 from shared.errors import QueueUnavailableError
 from shared.queue.dispatch import WorkQueue
 from shared.store.dynamodb import DynamoTable
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 __all__ = ["handler"]
+
+_LATER_SECONDS: Final = 60.0
+"""How long a letter waits that this version does not understand."""
 
 logger = Logger(service="dead_letters")
 metrics = Metrics(namespace="Pressroom", service="dead_letters")
@@ -85,6 +88,9 @@ def _consume(record: Mapping[str, Any], context: LambdaContext) -> bool:
     _count("DeadLetters", 1)
     try:
         message = LaneMessage.from_json(record["body"])
+    except LaterMessageError as error:
+        logger.warning("a letter of a later version waits for it", message_id=record["messageId"], exc_info=error)
+        return _kept(record, _LATER_SECONDS)
     except MalformedMessageError as error:
         logger.warning("a message that is none of ours was dropped", message_id=record["messageId"], exc_info=error)
         return True
@@ -92,8 +98,13 @@ def _consume(record: Mapping[str, Any], context: LambdaContext) -> bool:
     logger.info(disposition.reason, job=message.job, lane=message.lane)
     if isinstance(disposition, Acknowledge):
         return True
+    return _kept(record, disposition.seconds)
+
+
+def _kept(record: Mapping[str, Any], seconds: float) -> bool:
+    """Let a letter come back after ``seconds``; False, it may not go."""
     try:
-        letters().keep(record["receiptHandle"], seconds=disposition.seconds)
+        letters().keep(record["receiptHandle"], seconds=seconds)
     except QueueUnavailableError as error:
         logger.warning("the letter keeps the queue's visibility", exc_info=error)
     return False

@@ -17,7 +17,7 @@ from functions.processor.settings import ProcessorSettings
 from functions.processor.writing import Writer
 from shared import environment
 from shared.clock import SystemClock
-from shared.contracts.messages import LaneMessage, MalformedMessageError
+from shared.contracts.messages import LaneMessage, LaterMessageError, MalformedMessageError
 from shared.generation.client import ClaudeClient
 from shared.queue.dispatch import WorkQueue
 from shared.store.brake import BrakeStore
@@ -97,17 +97,21 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def _consume(record: Mapping[str, Any], context: LambdaContext) -> bool:
     """Handle one delivery; whether it is acknowledged."""
-    try:
-        message = LaneMessage.from_json(record["body"])
-    except MalformedMessageError as error:
-        # Kept, it would come back until it is a dead letter; nothing of ours wrote it, and nothing waits for it.
-        logger.warning("a message that is none of ours was dropped", message_id=record["messageId"], exc_info=error)
-        return True
     delivery = Delivery(
         receipt=record["receiptHandle"],
         message_id=record["messageId"],
         receive_count=int(record["attributes"]["ApproximateReceiveCount"]),
     )
+    try:
+        message = LaneMessage.from_json(record["body"])
+    except LaterMessageError as error:
+        logger.warning("a message of a later version waits for it", message_id=delivery.message_id, exc_info=error)
+        processor().postpone(delivery)
+        return False
+    except MalformedMessageError as error:
+        # Kept, it would come back until it is a dead letter; nothing of ours wrote it, and nothing waits for it.
+        logger.warning("a message that is none of ours was dropped", message_id=delivery.message_id, exc_info=error)
+        return True
     disposition = _log(_advance(message, delivery, context))
     return processor().finish(message, delivery, disposition)
 

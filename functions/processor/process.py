@@ -45,6 +45,8 @@ __all__ = ["Delivery", "Processor"]
 
 _RETRY_SECONDS: Final = 5.0
 """How long a message waits when the table or a row made us give up before a claim."""
+_UNREADABLE_SECONDS: Final = 60.0
+"""How long a message waits for a worker that understands it or its job: a deployment takes a minute or two."""
 _RECEIVES_LEFT: Final = 2
 """A message is replaced before it counts as dead: waiting is not failing (rule 11)."""
 
@@ -90,6 +92,10 @@ class Processor:
         except StoreUnavailableError as error:
             self.logger.warning("the claim got no answer", exc_info=error)
             return Keep(_RETRY_SECONDS, "the table did not answer")
+        except CorruptRowError as error:
+            # Of a later version's job nothing was written; its message waits for a worker of that version.
+            self.logger.exception("the job cannot be read", code="corrupt_row", exc_info=error)
+            return Keep(_UNREADABLE_SECONDS, "the job cannot be read")
         if not isinstance(held, Held):
             return held
         if delivery is not None:
@@ -107,6 +113,13 @@ class Processor:
     def _refiller(self) -> Refiller:
         claimer = self.settler.claimer
         return Refiller(claimer.ledgers, self.queue, self.logger, claimer.actor)
+
+    def postpone(self, delivery: Delivery) -> None:
+        """Let a message come back that this version does not understand."""
+        try:
+            self.queue.keep(delivery.receipt, seconds=_UNREADABLE_SECONDS)
+        except QueueUnavailableError as error:
+            self.logger.warning("the message keeps the queue's visibility", exc_info=error)
 
     def finish(self, message: LaneMessage, delivery: Delivery, disposition: Disposition) -> bool:
         """Carry ``disposition`` out; whether the message is acknowledged."""

@@ -45,7 +45,8 @@ _EPILOG: Final = (
     "3 not authorized · 4 not found, or refused by state or limit · 5 no answer from Pressroom · "
     "70 a fault of Pressroom · 130 interrupted · 141 output closed.\n\n"
     "Environment: PRESSROOM_API_URL (default " + DEFAULT_API_URL + "), PRESSROOM_TOKEN, PRESSROOM_PROJECT. "
-    "Without a token, and only on this machine, the local runtime is asked for one."
+    "Without a token that of pressroom login is taken; without that, and only on this machine, the local runtime is "
+    "asked for one."
 )
 
 app = typer.Typer(
@@ -427,6 +428,49 @@ def results(
         raise typer.BadParameter("--output and --dir contradict each other")
     with connect(Where(api_url, project)) as session:
         send_results(session, job, form, output=output, folder=folder, overwrite=overwrite)
+
+
+@app.command(rich_help_panel=_SETTING_UP)
+def login(
+    *,
+    user: Annotated[
+        str | None, typer.Option("--user", help="At a local runtime: who to be; any name is a user there.")
+    ] = None,
+    web: Annotated[
+        bool | None, typer.Option("--web/--no-web", help="With a browser; at a local runtime only if asked.")
+    ] = None,
+    api_url: ApiUrl = DEFAULT_API_URL,
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """Sign in, with a browser; the tokens are kept in a file that only you can read, and refreshed by themselves."""
+    from pressroom.cli.session import checked_url, local_token, local_user
+    from pressroom.cli.signing_in import log_in
+
+    url = checked_url(api_url)
+    log_in(url, user=user, web=web, ask_locally=lambda name: local_token(url, name), local_user=local_user)
+
+
+@app.command(rich_help_panel=_SETTING_UP)
+def logout(*, api_url: ApiUrl = DEFAULT_API_URL, verbose: Verbose = False) -> None:  # noqa: ARG001
+    """Sign out: forget the tokens, and have the user pool end them."""
+    from pressroom.cli.session import checked_url
+    from pressroom.cli.signing_in import log_out
+
+    log_out(checked_url(api_url))
+
+
+@app.command(rich_help_panel=_SETTING_UP)
+def whoami(*, as_json: AsJson = False, api_url: ApiUrl = DEFAULT_API_URL, verbose: Verbose = False) -> None:  # noqa: ARG001
+    """Show whom Pressroom takes you for."""
+    from pressroom.cli.session import checked_url, token_source
+    from pressroom.cli.signing_in import who_am_i
+    from pressroom.client import PressroomClient
+
+    url = checked_url(api_url)
+    source = token_source(url)
+    token = source() if callable(source) else source
+    with PressroomClient(url, token) as client:
+        who_am_i(client, token, as_json=as_json)
 
 
 @app.command(rich_help_panel=_SETTING_UP)

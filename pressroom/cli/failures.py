@@ -69,7 +69,7 @@ def _meaning(error: ApiError) -> tuple[str, ExitCode, str]:
         case NotAuthorizedError(status=403):
             meaning = "not allowed", ExitCode.NOT_AUTHORIZED, ""
         case NotAuthorizedError():
-            hint = "Set PRESSROOM_TOKEN to a valid access token; for a local runtime, unset it."
+            hint = "Sign in: pressroom login. Or set PRESSROOM_TOKEN to a valid token; for a local runtime, unset it."
             meaning = "the token was refused", ExitCode.NOT_AUTHORIZED, hint
         case NotFoundError():
             hint = "Check the id, and its project: --project or PRESSROOM_PROJECT chooses another."

@@ -1,8 +1,8 @@
 """Whom the command talks to: the address, the token and the project, from options and environment.
 
 ``PRESSROOM_API_URL``, ``PRESSROOM_TOKEN`` and ``PRESSROOM_PROJECT``. The token has no option: a command line is seen
-by every user of the machine. Without a token, and only for an address on this machine, the local runtime is asked
-for one in the name of ``$USER``.
+by every user of the machine. Without one in the environment, that of ``pressroom login`` is taken. Without that, and
+only for an address on this machine, the local runtime is asked for one in the name of ``$USER``.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from urllib.parse import urlsplit
 
 from pressroom.cli.exits import CommandError, ExitCode
 from pressroom.cli.options import DEFAULT_API_URL
+from pressroom.cli.sign_ins import SignInFile
 from pressroom.cli.terminal import detail, say, warn
 from pressroom.client import PressroomClient, is_loopback
 from pressroom.client.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pressroom.cli.options import Where
     from pressroom.client import Project, Retry
 
-__all__ = ["Session", "checked_url", "connect", "local_token", "local_user"]
+__all__ = ["Session", "checked_url", "connect", "local_token", "local_user", "token_source"]
 
 TOKEN: Final = "PRESSROOM_TOKEN"  # noqa: S105  the variable's name
 API_URL: Final = "PRESSROOM_API_URL"
@@ -98,19 +99,37 @@ def connect(where: Where) -> Iterator[Session]:
         CommandError: the address or the token cannot be used.
     """
     url = checked_url(where.api_url)
+    token = token_source(url)
+    if url.startswith("http:") and not is_loopback(url):
+        warn(f"{url} is not encrypted: the token travels in clear.")
+    with PressroomClient(url, token, on_retry=_tell_retry) as client:
+        yield Session(client, where)
+
+
+def token_source(url: str) -> str | Callable[[], str]:
+    """The token for the address, or what gives one when it is needed.
+
+    Raises:
+        CommandError: there is none, or it cannot be used.
+    """
     token = os.environ.get(TOKEN, "").strip()
-    if not token and not is_loopback(url):
+    if not (token.isascii() and token.isprintable()):
+        raise CommandError(f"{TOKEN} holds characters that no token has", ExitCode.NOT_AUTHORIZED)
+    if token:
+        return token
+    file = SignInFile.of_user()
+    if file.read(url) is not None:
+        from pressroom.cli.signing_in import StoredToken  # noqa: PLC0415  most of it is for signing in
+
+        local = is_loopback(url)
+        return StoredToken(file, url, ask_locally=(lambda user: local_token(url, user)) if local else None)
+    if not is_loopback(url):
         raise CommandError(
             f"no token for {url}",
             ExitCode.NOT_AUTHORIZED,
-            hint=f"Set {TOKEN} to an access token, or {API_URL} to the address of a local runtime.",
+            hint=f"Sign in: pressroom login. Or set {TOKEN} to an access token, or {API_URL} to a local runtime's.",
         )
-    if not (token.isascii() and token.isprintable()):
-        raise CommandError(f"{TOKEN} holds characters that no token has", ExitCode.NOT_AUTHORIZED)
-    if url.startswith("http:") and not is_loopback(url):
-        warn(f"{url} is not encrypted: the token travels in clear.")
-    with PressroomClient(url, token or (lambda: local_token(url, local_user())), on_retry=_tell_retry) as client:
-        yield Session(client, where)
+    return lambda: local_token(url, local_user())
 
 
 def local_user() -> str:

@@ -44,6 +44,7 @@ from pressroom.client.records import (
 from pressroom.client.retrying import Retry, RetryPolicy
 from pressroom.client.templates import TemplateCalls
 from shared.clock import Clock, SystemClock
+from shared.contracts.sign_in import SignIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -126,6 +127,13 @@ class PressroomClient(MemberCalls, TemplateCalls):
     def kinds(self) -> tuple[Kind, ...]:
         """What can be generated."""
         return tuple(self._records(Kind, "/v1/kinds"))
+
+    def sign_in(self) -> SignIn | None:
+        """Where people sign in, as the OpenAPI document tells; None where it does not."""
+        document = self._get("/v1/openapi.json")
+        schemes = document.get("components", {}).get("securitySchemes", {}) if isinstance(document, dict) else {}
+        told = schemes.get("oauth2")
+        return None if told is None else SignIn(text_of(told, "x-url"), text_of(told, "x-client-id"))
 
     def local_token(self, user: str) -> str:
         """A real token of the local user pool; only the local runtime has this route."""

@@ -97,6 +97,7 @@ def settings(
     *,
     claude_url: str | None,
     anthropic_api_key: str,
+    sign_in_url: str,
 ) -> dict[str, dict[str, str]]:
     """Each function's own variables, by its name.
 
@@ -112,6 +113,8 @@ def settings(
         "DEAD_LETTERS_URL": resources.dead_letters_url,
         "TOPIC_ARN": resources.topic_arn,
         "PROCESSOR_FUNCTION": PROCESSOR.name,
+        "SIGN_IN_URL": sign_in_url,
+        "SIGN_IN_CLIENT_ID": resources.user_pool_client_id,
         "ANTHROPIC_API_KEY": anthropic_api_key,
         "ANTHROPIC_BASE_URL": claude_url or environ.get("ANTHROPIC_BASE_URL", ""),
     }

@@ -207,6 +207,7 @@ class LocalRuntime:
             self.resources,
             claude_url=self.claude_url,
             anthropic_api_key=self._environ.get("ANTHROPIC_API_KEY") or "offline",
+            sign_in_url=self.aws_endpoint_url,
         )
         endpoints = {"AWS_ENDPOINT_URL": self.aws_endpoint_url, "AWS_ENDPOINT_URL_LAMBDA": invoke_url}
         return {name: variables | endpoints for name, variables in settings.items()}

@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LaneMessage", "MalformedMessageError"]
+__all__ = ["LaneMessage", "LaterMessageError", "MalformedMessageError"]
 
 
 class MalformedMessageError(ValueError):
     """A message that no version of Pressroom wrote."""
+
+
+class LaterMessageError(MalformedMessageError):
+    """A message that says more than this version understands: a later one wrote it, and may be what handles it next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +60,21 @@ class LaneMessage:
         """The inverse of :meth:`to_dict`.
 
         Raises:
-            MalformedMessageError: a member is missing, unknown, or of another type.
+            MalformedMessageError: a member is missing or of another type.
+            LaterMessageError: there are further members.
         """
         texts, numbers = {"project", "job"}, {"lane", "epoch", "timeout_seconds", "est", "next"}
         wrong = [
             name
             for name, value in body.items()
-            if not (
-                (name in texts and isinstance(value, str))
-                or (name in numbers and isinstance(value, int) and not isinstance(value, bool))
-            )
+            if (name in texts and not isinstance(value, str))
+            or (name in numbers and (not isinstance(value, int) or isinstance(value, bool)))
         ]
         missing = {"project", "job", "lane", "epoch", "timeout_seconds"} - body.keys()
         if wrong or missing:
             raise MalformedMessageError(f"missing: {sorted(missing)}, wrong: {sorted(wrong)}")
+        if further := body.keys() - texts - numbers:
+            raise LaterMessageError(f"further members: {sorted(further)}")
         return cls(**body)
 
     @classmethod
@@ -78,6 +83,7 @@ class LaneMessage:
 
         Raises:
             MalformedMessageError: the text is no such message.
+            LaterMessageError: it is one of a later version.
         """
         try:
             body = json.loads(text)

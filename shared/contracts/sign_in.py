@@ -5,10 +5,11 @@ A role says what somebody may do in a project, a scope what a token may be used 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum, unique
 from typing import Final
 
-__all__ = ["API_SIGN_IN", "REDIRECT_PORTS", "RESOURCE_SERVER", "Scope", "redirect_uri"]
+__all__ = ["API_SIGN_IN", "REDIRECT_PORTS", "RESOURCE_SERVER", "Scope", "SignIn", "redirect_uri"]
 
 RESOURCE_SERVER: Final = "pressroom"
 """The identifier of the user pool's resource server, which stands before each scope."""
@@ -40,6 +41,34 @@ class Scope(StrEnum):
             Scope.WRITE: "Create, steer and delete jobs and what they are made from",
             Scope.MANAGE: "Create projects, and do in them what only an owner may",
         }[self]
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Where people sign in.
+
+    Attributes:
+        url: where the user pool's pages and endpoints are; empty where nobody said.
+        client_id: of the public client.
+    """
+
+    url: str
+    client_id: str
+
+    @property
+    def authorization_url(self) -> str:
+        """The authorization endpoint (RFC 6749, section 3.1)."""
+        return f"{self.url}/oauth2/authorize"
+
+    @property
+    def token_url(self) -> str:
+        """The token endpoint (RFC 6749, section 3.2)."""
+        return f"{self.url}/oauth2/token"
+
+    @property
+    def revocation_url(self) -> str:
+        """The revocation endpoint (RFC 7009)."""
+        return f"{self.url}/oauth2/revoke"
 
 
 def redirect_uri(port: int) -> str:

@@ -11,8 +11,8 @@ import os
 from contextlib import closing
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-import anthropic
 import httpx2
+from anthropic import Anthropic, AnthropicError, APIConnectionError, APIStatusError, Omit, Stream, omit
 
 from shared.clock import SystemClock
 from shared.errors import CallCancelledError, ErrorCode, ItemError, SettingsError, item_error
@@ -106,13 +106,16 @@ class ClaudeClient:
         self._prices = prices
         self._clock: Clock = clock or SystemClock()
         self._transport = DeadlineTransport(url)
-        self._claude = anthropic.Anthropic(
+        self._claude = Anthropic(
             api_key=self._key,
             base_url=url,
             max_retries=0,
             http_client=httpx2.Client(transport=self._transport, base_url=url, follow_redirects=False),
             open_telemetry=False,
         )
+        # Here and not at the first call: in its bundle the SDK loads a resource when it is asked for, and a function
+        # that starts is given more of a processor than one that answers.
+        self._messages = self._claude.messages.with_raw_response
 
     @classmethod
     def from_settings(cls, settings: ClaudeSettings, *, clock: Clock | None = None) -> Self:
@@ -167,7 +170,7 @@ class ClaudeClient:
         try:
             with self._transport.within(timeout_seconds, cancelled):
                 answer = call.answer(idempotency_key)
-        except (anthropic.AnthropicError, httpx2.HTTPError, AbandonedError, BrokenStreamError) as error:
+        except (AnthropicError, httpx2.HTTPError, AbandonedError, BrokenStreamError) as error:
             raise call.failure(error) from error
         return judge(answer, prompt, model=model, prices=self._prices)
 
@@ -185,7 +188,7 @@ class ClaudeClient:
 
     def send(self, prompt: Prompt, model: str, idempotency_key: str, timeout_seconds: float) -> httpx2.Response:
         """The answer's head; its body is still to be read."""
-        response = self._claude.messages.with_raw_response.create(
+        response = self._messages.create(
             model=model,
             max_tokens=answer_tokens(prompt.max_tokens, model),
             system=prompt.system,
@@ -203,7 +206,7 @@ class ClaudeClient:
         """What ``usage`` costs."""
         return self._prices.cost_microusd(model, usage)
 
-    def refused_by_status(self, error: anthropic.APIStatusError) -> ItemError:
+    def refused_by_status(self, error: APIStatusError) -> ItemError:
         """An answer that is no success."""
         message = error.api_message if isinstance(error.api_message, str) else error.message
         headers = error.response.headers
@@ -236,7 +239,7 @@ class _Call:
             if media_type(response) != EVENT_STREAM:
                 return WholeAnswer(response, response.read())  # a gateway that does not stream, or a proxy's page
             try:
-                for event in anthropic.Stream.raw_events(response):
+                for event in Stream.raw_events(response):
                     if event.data:
                         self._transcript.feed(event.data)
             except UnicodeDecodeError as error:
@@ -245,11 +248,11 @@ class _Call:
 
     def failure(self, error: Exception) -> ItemError | CallCancelledError:
         """What the end of the call by ``error`` means, with what it used so far."""
-        if isinstance(error, anthropic.APIStatusError):
+        if isinstance(error, APIStatusError):
             return self._client.refused_by_status(error)
         used = self._transcript.used()
         cost = self._client.cost_microusd(self._model, used)
-        cause = error.__cause__ if isinstance(error, anthropic.APIConnectionError) else error
+        cause = error.__cause__ if isinstance(error, APIConnectionError) else error
         if isinstance(cause, AbandonedError):
             return CallCancelledError(
                 input_tokens=used.input_tokens, output_tokens=used.output_tokens, cost_microusd=cost
@@ -267,13 +270,13 @@ class _Call:
         )
 
 
-def _thinking(model: str) -> ThinkingConfigParam | anthropic.Omit:
+def _thinking(model: str) -> ThinkingConfigParam | Omit:
     thinking = thinking_of(model)
     if thinking is Thinking.DISABLED:
         return {"type": "disabled"}
     if thinking is Thinking.BETWEEN_TOOLS:
         return {"type": "between_tools"}
-    return anthropic.omit
+    return omit
 
 
 def _meaning(error: Exception, cause: BaseException | None, timeout_seconds: float) -> tuple[ErrorCode, str]:
@@ -285,6 +288,6 @@ def _meaning(error: Exception, cause: BaseException | None, timeout_seconds: flo
             return ErrorCode.NETWORK, "Claude could not be reached in time"
         case httpx2.TimeoutException():
             return ErrorCode.TIMEOUT, f"Claude did not finish its answer within {timeout_seconds:g} s"
-    if isinstance(error, anthropic.APIConnectionError | httpx2.HTTPError):
+    if isinstance(error, APIConnectionError | httpx2.HTTPError):
         return ErrorCode.NETWORK, f"the connection to Claude broke: {type(cause).__name__}: {str(cause) or error}"
     return ErrorCode.PROVIDER_ERROR, f"{type(error).__name__}: {error}"

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.clock import from_iso, to_iso
-from shared.errors import CorruptRowError, ErrorCode
+from shared.errors import CorruptRowError, ErrorCode, LaterFormatError
 from shared.jobs.ids import ulid_of
 from shared.jobs.ledger import Attempt, Lane, Lease, Ledger
 from shared.jobs.statuses import CancelReason, Drive, JobStatus, PauseReason
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "attempt_map", "lane_map", "lease_map", "ledger_from_row", "ledger_row"]
 
 FORMAT: Final = 1
-"""The version of the row format; a reader refuses a later one."""
+"""The version of the format of all rows of a job; its ledger carries it, and is neither read nor written by a version
+that knows earlier ones only. It is raised when an earlier version would misread what is written, not for an attribute
+that may be absent."""
 _UNIX: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -144,10 +146,11 @@ def ledger_from_row(row: Mapping[str, Any]) -> Ledger:
     """The ledger that ``row`` holds.
 
     Raises:
-        CorruptRowError: the row is no ledger, or of a later format.
+        CorruptRowError: the row is no ledger.
+        LaterFormatError: it is of a later format.
     """
     if row.get("format", 0) > FORMAT:
-        raise CorruptRowError(f"the ledger {row.get('sk')} is of format {row['format']}, this version reads {FORMAT}")
+        raise LaterFormatError(f"the ledger {row.get('sk')} is of format {row['format']}, this version reads {FORMAT}")
     try:
         return _ledger(row)
     except (KeyError, ValueError, TypeError, AttributeError) as error:

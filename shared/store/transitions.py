@@ -17,7 +17,7 @@ from shared.clock import to_iso
 from shared.jobs.statuses import CancelReason, Drive, ItemStatus, JobStatus, OnError, PauseReason
 from shared.store.expressions import Change
 from shared.store.keys import Key, ended_shard, job_id_of, watch_shard
-from shared.store.ledger_rows import attempt_map, lane_map, lease_map
+from shared.store.ledger_rows import FORMAT, attempt_map, lane_map, lease_map
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,12 +51,15 @@ __all__ = [
 ]
 
 _RUN: Final = "status IN (:queued, :processing)"
+_READABLE: Final = "(attribute_not_exists(format) OR format <= :format)"
+"""A claim writes before it has read: a worker of an earlier version must not touch what it would misread."""
 _NOT_FINAL: Final = "status IN (:queued, :processing, :paused, :cancelling)"
 _FIXED: Final[Mapping[str, str | int | bool | list[str]]] = {
     "zero": 0,
     "one": 1,
     "true": True,
     "empty": [],
+    "format": FORMAT,
     **{status.value: status.value for status in JobStatus},
 }
 
@@ -72,7 +75,7 @@ def _change(
     """A write of the ledger: every one adds 1 to the version and names its actor."""
     return Change(
         key=key,
-        condition=condition,
+        condition=f"{condition} AND {_READABLE}",
         sets=(*sets, "version = version + :one", "actor = :actor"),
         removes=tuple(removes),
         values={**_FIXED, "actor": actor, **values},

@@ -169,12 +169,12 @@ class Settler:
         A put-back stands on the item with its whole error. A lost lease was counted by whoever took over, who knows
         nothing but that; Claude may have been paid for it.
         """
-        told = {attempt.ended_at: attempt for attempt in turn.item.attempts if attempt.generation == turn.generation}
+        told = {_mark(attempt): attempt for attempt in turn.item.attempts if attempt.generation == turn.generation}
         earlier = [attempt for attempt in turn.item.attempts if attempt.generation < turn.generation]
         return (
             *earlier,
             *(
-                told.get(attempt.at) or _lost(number, turn.generation, attempt)
+                told.get((attempt.at, attempt.code)) or _lost(number, turn.generation, attempt)
                 for number, attempt in enumerate(turn.held.lane.attempts, start=1)
             ),
         )
@@ -297,6 +297,14 @@ class Settler:
 
 def _row_of(refused: TransitionRefusedError) -> Ledger | None:
     return refused_ledger(refused) if isinstance(refused, RefusedError) else None
+
+
+def _mark(attempt: PastAttempt) -> tuple[datetime | None, ErrorCode | None]:
+    """What an attempt on the item and its count in the ledger have in common.
+
+    The time alone does not tell: a take-over and the put-back behind it may fall into one millisecond.
+    """
+    return attempt.ended_at, None if attempt.error is None else attempt.error.code
 
 
 def _lost(number: int, generation: int, attempt: Attempt) -> PastAttempt:

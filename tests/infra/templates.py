@@ -57,9 +57,9 @@ class Assembly:
         return self.one("AWS::Lambda::EventSourceMapping", FunctionName={"Ref": logical_id})
 
     def environment(self, name: str) -> dict[str, str]:
-        """The variables of the function ``name``; a reference to a resource stands as its logical id."""
+        """The variables of the function ``name``; a reference stands as its logical id, in text too."""
         variables = self.function(name)["Environment"]["Variables"]
-        return {key: value if isinstance(value, str) else value["Ref"] for key, value in variables.items()}
+        return {key: _named(value) for key, value in variables.items()}
 
     def bundle(self, name: str) -> Path:
         """The folder that becomes the archive of the function ``name``."""

@@ -29,6 +29,13 @@ def test_api_may_only_send_and_invoke_when_it_starts_work(dev: Assembly) -> None
     assert dev.environment("api")["PRESSROOM_PROCESSOR_FUNCTION"] == processor
 
 
+def test_api_knows_where_people_sign_in_when_the_command_line_asks(dev: Assembly) -> None:
+    environment = dev.environment("api")
+
+    assert environment["PRESSROOM_SIGN_IN_URL"] == "https://SignIn.auth.AWS::Region.amazoncognito.com"
+    assert environment["PRESSROOM_SIGN_IN_CLIENT_ID"] == "CommandLineClient"
+
+
 def test_api_reads_one_index_when_it_lists_active_jobs(dev: Assembly) -> None:
     indexes = {resource: actions for resource, actions in allowed(dev, "api").items() if "/index/" in resource}
 

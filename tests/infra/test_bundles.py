@@ -14,7 +14,7 @@ from tests.support.repository import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-HOST_LIKE = Platform("x86_64", "3.12")
+HOST_LIKE = Platform("x86_64", "3.12", compiled=False)
 
 
 @pytest.fixture

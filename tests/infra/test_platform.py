@@ -12,6 +12,13 @@ def test_platform_is_one_setting_when_read() -> None:
     assert (platform.architecture, platform.python, platform.wheels) == ("arm64", "3.13", "aarch64-manylinux2014")
 
 
+def test_bytecode_is_a_setting_of_the_platform_when_read() -> None:
+    assert Platform.from_context("arm64-3.13").compiled
+    assert not Platform.from_context("arm64-3.13", bytecode="off").compiled
+    with pytest.raises(ConfigurationError, match=r"bytecode in cdk\.json is 'maybe'"):
+        Platform.from_context("arm64-3.13", bytecode="maybe")
+
+
 def test_platform_of_a_host_is_read_when_it_is_another() -> None:
     assert Platform.from_context("x86_64-3.11").wheels == "x86_64-manylinux2014"
 

@@ -28,13 +28,14 @@ from botocore.config import Config
 
 from pressroom.local.offline_claude import OfflineClaude
 from tests.support.emulator import CREDENTIALS, REGION, running_emulator
-from tests.support.guarded_emulator import LAMBDA_PYTHON
+from tests.support.guarded_emulator import LAMBDA_PYTHON, TRAIL
 from tests.support.local_api import LocalApi
 from tests.support.repository import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from mypy_boto3_cloudformation.client import CloudFormationClient
     from mypy_boto3_cognito_idp.client import CognitoIdentityProviderClient
     from mypy_boto3_iam.client import IAMClient
     from mypy_boto3_lambda.client import LambdaClient
@@ -75,6 +76,17 @@ class Deployment:
     def client(self, service: str) -> Any:
         """An administrator's client of a service; the caller closes it."""
         return _client(self.emulator, service)
+
+    def function(self, name: str) -> str:
+        """The full name of a function."""
+        return f"pressroom-{STAGE}-{name}"
+
+    def queue_arn(self, logical_id: str) -> str:
+        """The ARN of the stack's queue ``logical_id``, whose physical id is its URL."""
+        with closing(cast("CloudFormationClient", self.client("cloudformation"))) as client:
+            resource = client.describe_stack_resource(StackName=f"pressroom-{STAGE}", LogicalResourceId=logical_id)
+        name = resource["StackResourceDetail"]["PhysicalResourceId"].rpartition("/")[2]
+        return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
 
     def user(self, name: str) -> LocalApi:
         """The HTTP API as a new user of the pool asks it, with an access token of theirs."""
@@ -133,6 +145,7 @@ def deployed(folder: Path) -> Iterator[Deployment]:
         environ = {
             "AUTH": "true",
             LAMBDA_PYTHON: str(_lambda_python(folder, inherited)),
+            TRAIL: str(folder / "trail.jsonl"),
             # A function inherits the emulator's environment: none may ever reach a Claude that costs money.
             "PRESSROOM_FORBID_PAID_CALLS": "1",
         }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
     from mypy_boto3_sqs.literals import QueueAttributeNameType
 
-__all__ = ["QueueHandle", "TableHandle", "fresh_queue", "fresh_table"]
+__all__ = ["QueueHandle", "TableHandle", "fresh_queue", "fresh_table", "make_queue"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,21 @@ def fresh_table(client: DynamoDBClient) -> Iterator[TableHandle]:
 @contextmanager
 def fresh_queue(client: SQSClient) -> Iterator[QueueHandle]:
     """A FIFO work queue and its dead letters that nobody else uses; removed at the end."""
+    queue = make_queue(client)
+    try:
+        yield queue
+    finally:
+        client.delete_queue(QueueUrl=queue.url)
+        client.delete_queue(QueueUrl=queue.dead_letters_url)
+
+
+def make_queue(client: SQSClient) -> QueueHandle:
+    """A FIFO work queue and its dead letters that nobody else uses."""
     name = f"pressroom-{uuid.uuid4().hex[:12]}"
     dead = client.create_queue(QueueName=f"{name}-dead.fifo", Attributes=_typed(DEAD_LETTERS.attributes()))["QueueUrl"]
     dead_arn = _arn(client, dead)
     work = client.create_queue(QueueName=f"{name}.fifo", Attributes=_typed(WORK_QUEUE.attributes(dead_arn)))["QueueUrl"]
-    try:
-        yield QueueHandle(url=work, arn=_arn(client, work), dead_letters_url=dead, client=client)
-    finally:
-        client.delete_queue(QueueUrl=work)
-        client.delete_queue(QueueUrl=dead)
+    return QueueHandle(url=work, arn=_arn(client, work), dead_letters_url=dead, client=client)
 
 
 def _arn(client: SQSClient, url: str) -> str:

@@ -42,7 +42,16 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory, stand_in_uv: Path) -> 
         with (place / f"{stage}.lock").open("w", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # the other worker waits and finds it made
             if not (folder / "manifest.json").exists():
-                command = [sys.executable, str(ROOT / "app.py"), "-c", f"stage={stage}", "-o", str(folder)]
+                command = [
+                    sys.executable,
+                    str(ROOT / "app.py"),
+                    "-c",
+                    "bytecode=off",
+                    "-c",
+                    f"stage={stage}",
+                    "-o",
+                    str(folder),
+                ]
                 made = subprocess.run(  # noqa: S603  our own script
                     command, env=environ, capture_output=True, text=True, check=False, cwd=place
                 )

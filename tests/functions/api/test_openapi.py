@@ -13,6 +13,7 @@ from functions.api.openapi import document, problem_statuses
 from functions.api.routes import ROUTES
 from functions.api.routing import Access
 from functions.api.version import VERSION
+from shared.contracts.sign_in import Scope
 from tests.support.front_desk import body_of
 
 if TYPE_CHECKING:
@@ -46,6 +47,19 @@ def test_the_document_is_served_to_everybody(desk: FrontDesk) -> None:
     assert answer.status == 200
     assert answer.json == DOCUMENT
     assert (DOCUMENT["openapi"], DOCUMENT["info"]["version"]) == ("3.1.0", VERSION)
+
+
+def test_the_document_tells_where_people_and_machines_sign_in_when_the_api_knows(desk: FrontDesk) -> None:
+    desk.settings = {"sign_in_url": "https://pool.example", "sign_in_client_id": "client-1"}
+
+    told = desk.client(None).get("/v1/openapi.json").json["components"]["securitySchemes"]["oauth2"]
+
+    assert told["x-client-id"] == "client-1"
+    assert set(told["flows"]) == {"authorizationCode", "clientCredentials"}
+    assert told["flows"]["authorizationCode"]["authorizationUrl"] == "https://pool.example/oauth2/authorize"
+    for flow in told["flows"].values():
+        assert flow["tokenUrl"] == "https://pool.example/oauth2/token"
+        assert set(flow["scopes"]) == set(Scope)
 
 
 def test_every_route_stands_in_the_document_and_nothing_else() -> None:

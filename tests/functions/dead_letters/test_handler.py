@@ -56,6 +56,15 @@ def visible(queue: QueueHandle) -> str:
     return answer["Attributes"]["ApproximateNumberOfMessages"]
 
 
+def test_letter_is_kept_when_a_later_version_wrote_it(cold_start: Workshop, moto_work_queue: QueueHandle) -> None:
+    body = cold_start.message(cold_start.job(1)).to_dict() | {"priority": 1}
+    event = deliver(moto_work_queue, json.dumps(body))
+
+    kept = entry.handler(event, FakeContext())
+
+    assert kept == {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]}
+
+
 def test_letter_goes_when_its_message_was_sent_again(
     cold_start: Workshop, moto_work_queue: QueueHandle, capsys: pytest.CaptureFixture[str]
 ) -> None:

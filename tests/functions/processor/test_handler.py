@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ from functions.processor import handler as entry
 from functions.processor.settings import ProcessorSettings
 from shared import environment
 from shared.errors import SettingsError
+from shared.store.attributes import attributes
+from shared.store.keys import ledger_key
+from shared.store.ledger_rows import FORMAT
 from tests.support.lambda_context import FakeContext
 
 if TYPE_CHECKING:
@@ -73,6 +77,33 @@ def test_item_is_settled_when_the_invocation_is_direct(cold_start: Workshop) -> 
 def test_message_is_dropped_when_it_is_none_of_ours(cold_start: Workshop, body: str) -> None:
     record = {"messageId": "m1", "receiptHandle": "r", "body": body, "attributes": {"ApproximateReceiveCount": "1"}}
     assert entry.handler({"Records": [record]}, FakeContext()) == {"batchItemFailures": []}
+    assert cold_start.claude.calls == []
+
+
+def test_message_is_kept_when_a_later_version_wrote_it(cold_start: Workshop) -> None:
+    body = cold_start.message(cold_start.job(1)).to_dict() | {"priority": 1}
+    cold_start.queue.client.send_message(
+        QueueUrl=cold_start.queue.url, MessageBody=json.dumps(body), MessageGroupId="g", MessageDeduplicationId="d"
+    )
+    event = sqs_event(cold_start)
+
+    kept = entry.handler(event, FakeContext())
+
+    assert kept == {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]}
+    assert cold_start.claude.calls == []
+
+
+def test_job_is_not_touched_when_a_later_version_wrote_it(cold_start: Workshop) -> None:
+    job = cold_start.dispatch(cold_start.job(1))
+    key = ledger_key(job.project_id, job.job_id)
+    row = (cold_start.table.get(key) or {}) | {"format": FORMAT + 1}
+    cold_start.table.client.put_item(TableName=cold_start.table.name, Item=attributes(row))
+    event = sqs_event(cold_start)
+
+    kept = entry.handler(event, FakeContext())
+
+    assert kept == {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]}
+    assert cold_start.table.get(key) == row
     assert cold_start.claude.calls == []
 
 

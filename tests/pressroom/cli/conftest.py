@@ -49,6 +49,7 @@ def command(
 ) -> Command:
     """Runs ``pressroom`` in this process, in an empty folder, without waiting where it would wait."""
     monkeypatch.setenv("PRESSROOM_API_URL", api.url)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("USER", "alice")
     monkeypatch.setenv("LOGNAME", "alice")
     monkeypatch.setattr(SystemClock, "sleep", lambda _self, _seconds: None)

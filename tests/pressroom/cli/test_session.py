@@ -31,7 +31,7 @@ def test_says_that_the_token_was_refused(command: Command, monkeypatch: pytest.M
     ran = command("projects")
     assert ran.code == 3
     assert "the token was refused: No valid token." in ran.err
-    assert "Set PRESSROOM_TOKEN" in ran.err
+    assert "pressroom login. Or set PRESSROOM_TOKEN" in ran.err
     assert "wrong-secret" not in ran.err
 
 

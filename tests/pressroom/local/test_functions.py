@@ -27,7 +27,9 @@ RESOURCES = Resources(
 
 
 def settings(environ: dict[str, str], *, claude_url: str | None = "http://127.0.0.1:2") -> dict[str, dict[str, str]]:
-    return functions.settings(environ, RESOURCES, claude_url=claude_url, anthropic_api_key="key")
+    return functions.settings(
+        environ, RESOURCES, claude_url=claude_url, anthropic_api_key="key", sign_in_url="http://127.0.0.1:3"
+    )
 
 
 def test_each_function_reads_its_own_settings_when_the_runtime_wrote_them() -> None:
@@ -39,6 +41,7 @@ def test_each_function_reads_its_own_settings_when_the_runtime_wrote_them() -> N
         "http://127.0.0.1:1/work.fifo",
         "processor",
     )
+    assert (api.sign_in_url, api.sign_in_client_id) == ("http://127.0.0.1:3", "client")
     processor = read(ProcessorSettings, written["processor"])
     assert (processor.anthropic_api_key, processor.anthropic_base_url) == ("key", "http://127.0.0.1:2")
     assert read(FinalizerSettings, written["finalizer"]).topic_arn == "arn:topic"

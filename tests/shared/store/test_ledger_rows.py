@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.clock import to_iso
-from shared.errors import CorruptRowError, ErrorCode
+from shared.errors import CorruptRowError, ErrorCode, LaterFormatError
 from shared.jobs.ledger import MAX_ATTEMPTS, MAX_LANES, Ledger
 from shared.jobs.statuses import CancelReason, JobStatus, PauseReason
 from shared.store.attributes import Row, attributes, from_attributes
@@ -26,6 +28,7 @@ from tests.support.ledgers import (
     make_lease,
     make_ledger,
     make_outcome,
+    make_spec,
     row_bytes,
 )
 from tests.support.strategies import inputs, ledgers, outcomes, past_attempts, specs, texts
@@ -101,8 +104,24 @@ def test_long_output_is_stored_compressed_and_a_short_one_readably() -> None:
 def test_ledger_of_a_later_format_is_refused_when_read() -> None:
     row = ledger_row(make_ledger()) | {"format": FORMAT + 1}
 
-    with pytest.raises(CorruptRowError, match=f"format {FORMAT + 1}"):
+    with pytest.raises(LaterFormatError, match=f"format {FORMAT + 1}"):
         ledger_from_row(row)
+
+
+def test_rows_of_an_earlier_release_are_read_when_this_one_takes_over() -> None:
+    """What 0.1.0 wrote. A release that changes a row adds a file of its own beside it, and reads both."""
+    rows = json.loads(Path(__file__).with_name("rows_of_format_1.json").read_text("utf-8"))
+
+    ledger = ledger_from_row(rows["ledger"])
+    unnumbered = {name: value for name, value in rows["ledger"].items() if name != "format"}
+
+    assert ledger_row(ledger) | rows["ledger"] == ledger_row(ledger)
+    assert ledger_from_row(unnumbered) == ledger
+    assert (ledger.status, ledger.total, ledger.held, ledger.failed) == (JobStatus.PROCESSING, 6, 1, 1)
+    assert ledger.lanes[0] == make_lane(1, 3, lease=make_lease(est=900))
+    assert ledger.lanes[1] == make_lane(2, 3, attempts=(make_attempt(),), not_before=at(20), redrives=1)
+    assert spec_from_row(rows["spec"]) == make_spec(concurrency=2, budget_microusd=9000)
+    assert item_from_row(rows["item"]).outcome == make_outcome(2, code=ErrorCode.REFUSED)
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,22 @@ def test_lost_try_is_told_as_a_possible_duplicate_when_a_worker_died(workshop: W
     assert (done.number, done.outcome, done.possible_duplicate_spend) == (2, "completed", False)
 
 
+def test_lost_try_stays_told_when_the_next_one_ends_in_the_same_millisecond(
+    workshop: Workshop, clock: ManualClock
+) -> None:
+    job = workshop.job(1)
+    _turn(workshop, job)
+    clock.advance(200)
+    settler, turn = _turn(workshop, job)
+    settler.met(turn, OVERLOADED)
+    clock.advance(60)
+    settler, turn = _turn(workshop, job)
+    settler.completed(turn, WRITTEN)
+
+    attempts = [(attempt.outcome, attempt.possible_duplicate_spend) for attempt in workshop.item(job, 1).attempts]
+    assert attempts == [("lost", True), ("put_back", False), ("completed", False)]
+
+
 def test_item_fails_at_once_when_the_last_attempt_is_transient(workshop: Workshop, clock: ManualClock) -> None:
     job = workshop.job(1, max_attempts=2)
     for _ in range(2):
