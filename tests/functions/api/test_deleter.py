@@ -66,7 +66,8 @@ def test_a_deleted_job_is_gone_at_once_and_its_rows_with_the_next_sweeps(desk: F
     clock.advance(A_DAY_AND_MORE)
     erase(desk.store())
     record = "IDEMPOTENCY#{0}#k IDEMPOTENCY#{0}#k".format(desk.project[4:])
-    assert places(desk.store()) == sorted([*before, record])
+    limits = f"USER#alice LIMIT#{desk.project[4:]}"  # of the member, who stays
+    assert places(desk.store()) == sorted([*before, record, limits])
     assert "Topic 1" not in str(rows_of(desk.store()))
 
 
@@ -165,7 +166,7 @@ def test_a_deleted_project_is_gone_for_everybody_at_once_and_wholly_with_the_nex
         assert client.post(desk.jobs, body_of(1)).status == 404
         assert client.get("/v1/projects").json["items"] == []
     assert desk.client().delete(project_of(desk)).status == 404
-    for _ in range(3):
+    for _ in range(4):
         erase(desk.store())
         clock.advance(A_DAY_AND_MORE)
     left = [row for row in rows_of(desk.store()) if other[4:] not in str(row)]
@@ -204,7 +205,7 @@ def test_a_job_that_slipped_in_is_cancelled_and_erased_with_its_project(desk: Fr
     assert desk.ledger(job).status is JobStatus.CANCELLING
     assert desk.client().get(job).status == 404
     desk.workshop.finalizer().close(desk.ledger(job))
-    for _ in range(3):
+    for _ in range(4):
         clock.advance(A_DAY_AND_MORE)
         erase(desk.store())
 

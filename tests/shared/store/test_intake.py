@@ -271,7 +271,7 @@ def test_replay_says_so_when_the_job_was_deleted(shelf: Shelf, project_id: str) 
         {
             **idempotency_key(project_id, job.idempotency.key),
             "fingerprint": "print",
-            "job": new_id(JOB, NOW),
+            "made": new_id(JOB, NOW),
             "answer": b"{}",
             "expires_at": "2099-01-01T00:00:00.000Z",
         }
