@@ -92,6 +92,7 @@ synth: setup $(TOOLS)/.node ## the CloudFormation template, into cdk.out
 .PHONY: deploy
 deploy: setup $(CDK) ## deploy or update a stage on your AWS account (STAGE=dev)
 	@$(CDK) deploy --no-notices --context stage=$(STAGE) $(ARGS)
+	@echo "Look it over: $(BIN)/pressroom doctor --stage $(STAGE)"
 
 .PHONY: destroy
 destroy: setup $(CDK) ## take a stage down again (STAGE=dev); what it keeps is in docs/deployment.md
@@ -99,7 +100,7 @@ destroy: setup $(CDK) ## take a stage down again (STAGE=dev); what it keeps is i
 
 .PHONY: deploy-local
 deploy-local: setup $(CDK) ## deploy to an emulator that enforces IAM, and run everything through it
-	@$(BIN)/python -m pytest -q -n 0 --no-cov -o faulthandler_timeout=0 tests/e2e/test_deployed.py $(ARGS)
+	@$(BIN)/python -m pytest -q -n 0 --no-cov tests/e2e/test_deployed.py $(ARGS)
 
 STAGE ?= dev
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sns.client import SNSClient
     from mypy_boto3_sqs.client import SQSClient
 
-__all__ = ["client"]
+__all__ = ["client", "forget"]
 
 _ONE_AT_A_TIME: Final = threading.Lock()
 """A botocore session makes its parts at first use, and is not safe to do that in two threads. Its clients are safe."""
@@ -48,3 +48,11 @@ def client(service: str, config: Config) -> Any:
 @cache
 def _session() -> Session:
     return get_session()
+
+
+def forget() -> None:
+    """Let the next client be of a new session, with credentials of its own; what botocore has read stays read."""
+    with _ONE_AT_A_TIME:
+        loader = _session().get_component("data_loader")
+        _session.cache_clear()
+        _session().register_component("data_loader", loader)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,9 +24,10 @@ from shared.errors import NotPermittedError, RequestError, StoreUnavailableError
 from shared.jobs.ids import JOB, new_id
 from shared.jobs.lanes import first_generation_lanes
 from shared.jobs.ledger import Ledger
+from shared.jobs.quotas import booked_in, month_of
 from shared.jobs.spec import JobSpec
 from shared.jobs.statuses import JobStatus
-from shared.store.admissions import entering
+from shared.store.admissions import Application, entering
 from shared.store.dynamodb import RefusedError
 from shared.store.idempotency import IdempotencyRecord
 from shared.store.intake import NewJob, Replay
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from functions.api.submission import Submission, SubmissionReader
     from shared.clock import Clock
     from shared.generation.pricing import PriceTable
-    from shared.store.admissions import Admissions, Allowance
+    from shared.store.admissions import Admissions
     from shared.store.intake import IntakeStore
     from shared.store.presets import PresetStore
 
@@ -83,7 +84,6 @@ class Creator:
     submissions: SubmissionReader
     presets: PresetStore
     admissions: Admissions
-    allowance: Allowance
     clock: Clock
 
     def create(
@@ -150,8 +150,9 @@ class Creator:
             open=total,
             est_microusd=estimated.dearest_microusd if budgeted else 0,
             headroom_microusd=options.budget_microusd,
-            usage_period=f"{now:%Y-%m}",
+            usage_period=month_of(now),
             booked_by=caller,
+            booked_microusd=estimated.total_microusd,
             actor=actor_of(caller),
             last_activity_at=now,
             deadline_at=now + timedelta(minutes=options.deadline_minutes),
@@ -169,6 +170,7 @@ class Creator:
             template=submission.presets.reference,
             voice_version=submission.presets.voice.version,
             idempotency_key=key,
+            dearest_microusd=estimated.dearest_microusd,
         )
         answer = created_job_view(ledger, spec, now, duplicates=submission.duplicates).model_dump_json().encode()
         record = None
@@ -177,25 +179,30 @@ class Creator:
         items = [
             NewItem(position, entry.values, entry.custom_id) for position, entry in enumerate(submission.entries, 1)
         ]
-        bookings = entering(ledger, self.allowance)
-        return NewJob(ledger, spec, items, record, member=caller, bookings=bookings), answer
+        return NewJob(ledger, spec, items, record, member=caller), answer
 
     def _write(self, job: NewJob) -> Ledger | Replay:
         """Write the job; the ledger as it then stands, or what its key was used for."""
         ledger = job.ledger
+        application = Application(
+            project_id=ledger.project_id,
+            user=ledger.booked_by,
+            period=ledger.usage_period,
+            required=booked_in(ledger),
+            creates=True,
+        )
+        allowance = self.admissions.allowance(ledger.project_id)
         for _ in range(_TRIES):
             now = self.clock.now()
             try:
-                return self.intake.create(job, now=now)
+                return self.intake.create(replace(job, bookings=entering(application, allowance, now=now)), now=now)
             except NotPermittedError as error:
                 raise not_permitted() from error
             except RefusedError as refused:
                 last = refused
-            reached = self.admissions.reached(
-                ledger.project_id, ledger.booked_by, self.allowance, creates=True, now=now
-            )
-            if reached is not None:
+            if (reached := self.admissions.reached(application, allowance, now=now)) is not None:
                 raise turned_away(reached, now)
+            self.admissions.make_room(application, allowance, now=now)
         # Its rows are there already, or another has taken its intake over: only a key could tell whose they are.
         raise StoreUnavailableError(f"the intake of {ledger.job_id} was refused") from last
 

@@ -18,7 +18,7 @@ from functions.api.edge import Edge
 from functions.api.routes import ROUTES
 from functions.api.services import Services
 from functions.api.settings import ApiSettings
-from shared import environment
+from shared import environment, snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,3 +57,6 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         The response in the same format.
     """
     return edge().respond(event, context)
+
+
+snapshots.keep_ready(services, edge, environ=os.environ)

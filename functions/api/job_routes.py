@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from functions.api.creator import Created
 from functions.api.cursors import Listing
 from functions.api.estimator import estimate
-from functions.api.presenter import etag_of, job_view, single_item_view
+from functions.api.limiting import refusal_view, turned_away
+from functions.api.presenter import etag_of, job_view, project_usage_view, single_item_view
 from functions.api.routing import Answer, idempotency_key
 from shared.contracts.requests import (
     CreateJobQuery,
@@ -17,6 +18,8 @@ from shared.contracts.requests import (
 )
 from shared.contracts.views import DryRunView, JobsPage, JobView, ProcessNextView
 from shared.errors import RequestError
+from shared.jobs.quotas import Amount, month_of
+from shared.store.admissions import Application
 
 if TYPE_CHECKING:
     from functions.api.routing import Call
@@ -34,9 +37,7 @@ def create(call: Call) -> Answer:
     if isinstance(submission, Created):
         return _created(call, submission, accepted=0)
     if dry_run:
-        told = estimate(submission, call.services.prices).view()
-        body = DryRunView(accepted=len(submission.entries), duplicates=tuple(submission.duplicates), estimate=told)
-        return Answer(body=body)
+        return Answer(body=_dry_run(call, submission))
     created = call.services.creator.create(call.project, call.caller, submission, key=key, body=call.json)
     return _created(call, created, accepted=len(submission.entries))
 
@@ -64,6 +65,27 @@ def _created(call: Call, created: Created, *, accepted: int) -> Answer:
         headers["Idempotent-Replayed"] = "true"
         counts = {"JobsReplayed": 1}
     return Answer(status=202, body=created.answer.decode(), headers=headers, counts=counts)
+
+
+def _dry_run(call: Call, submission: Submission) -> DryRunView:
+    services, told = call.services, estimate(submission, call.services.prices)
+    now, admissions = services.clock.now(), services.admissions
+    application = Application(
+        project_id=call.project,
+        user=call.caller,
+        period=month_of(now),
+        required=Amount(len(submission.entries), told.total_microusd),
+        creates=True,
+    )
+    allowance = admissions.allowance(call.project)
+    reached = admissions.reached(application, allowance, now=now)
+    return DryRunView(
+        accepted=len(submission.entries),
+        duplicates=tuple(submission.duplicates),
+        estimate=told.view(),
+        quota=project_usage_view(admissions.usage(call.project, application.period), allowance.quota, now),
+        refusal=None if reached is None else refusal_view(turned_away(reached, now)),
+    )
 
 
 def list_all(call: Call) -> Answer:

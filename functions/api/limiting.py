@@ -7,17 +7,22 @@ allows (``q``) in how many seconds (``w``), what remains of it (``r``) and after
 from __future__ import annotations
 
 import math
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from functions.api.presenter import usd
+from shared.contracts.views import RefusalView
 from shared.errors import RequestError
+from shared.jobs.quotas import QuotaReached, UsageUnit
 from shared.jobs.rates import WINDOW, ActiveReached, RateReached
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from shared.store.admissions import Reached
 
-__all__ = ["turned_away"]
+__all__ = ["refusal_view", "turned_away"]
 
 _ACTIVE_SECONDS: Final = 30
 """Nobody knows when a job ends: often enough to find out soon, seldom enough to bother nobody."""
@@ -30,6 +35,15 @@ def turned_away(reached: Reached, now: datetime) -> RequestError:
             return _too_often(reached, now)
         case ActiveReached():
             return _too_many(reached)
+        case QuotaReached():
+            return _too_much(reached, now)
+
+
+def refusal_view(refusal: RequestError) -> RefusalView:
+    """The same as a dry run tells it."""
+    return RefusalView.model_validate(
+        {"code": refusal.code, "detail": refusal.detail, "retry_after_seconds": refusal.retry_after_seconds}
+    )
 
 
 def _too_often(reached: RateReached, now: datetime) -> RequestError:
@@ -63,3 +77,29 @@ def _too_many(reached: ActiveReached) -> RequestError:
             "RateLimit": '"active-jobs";r=0',
         },
     )
+
+
+def _too_much(reached: QuotaReached, now: datetime) -> RequestError:
+    """Waiting does not help, or not for long; so no client tries again by itself, though it is told when to."""
+    seconds = max(1, math.ceil((reached.renews_at - now).total_seconds()))
+    policy, told = f"{reached.unit}-per-month", _TOLD[reached.unit]
+    limit, required, remaining = (told(number) for number in (reached.limit, reached.required, reached.remaining))
+    word = "items" if reached.unit is UsageUnit.ITEMS else "US dollars, as far as can be estimated,"
+    return RequestError(
+        429,
+        "quota_exceeded",
+        f"The job requires {required} {word} and {remaining} are left of the project's {limit} this month. What jobs "
+        "have reserved and do not use comes back when they end.",
+        retry_after_seconds=seconds,
+        extra={"unit": reached.unit.value, "required": required, "remaining": remaining, "limit": limit},
+        headers={
+            # Structured fields have whole numbers here: of dollars, the whole ones.
+            "RateLimit-Policy": f'"{policy}";q={int(limit)}',
+            "RateLimit": f'"{policy}";r={int(remaining)};t={seconds}',
+        },
+    )
+
+
+_TOLD: Final[Mapping[UsageUnit, Callable[[int], int | float]]] = MappingProxyType(
+    {UsageUnit.ITEMS: int, UsageUnit.USD: usd}
+)

@@ -24,7 +24,10 @@ from shared.contracts.views import (
     MemberView,
     OptionsView,
     ProgressView,
+    ProjectUsageView,
     ProjectView,
+    QuotaOfItemsView,
+    QuotaOfUsdView,
     ResultLine,
     SingleItemView,
     TemplateRefView,
@@ -33,6 +36,7 @@ from shared.contracts.views import (
     VoiceView,
 )
 from shared.jobs.progress import estimated_completion_at, progress_of
+from shared.jobs.quotas import next_month
 from shared.queue.queues import LEASE_MARGIN_SECONDS
 
 if TYPE_CHECKING:
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
     from functions.api.item_reader import ShownItem
     from shared.jobs.items import Failure, Outcome, PastAttempt
     from shared.jobs.ledger import Ledger
+    from shared.jobs.quotas import Amount, Usage
     from shared.jobs.spec import JobOptions, JobSpec
     from shared.store.events import Entry
     from shared.store.projects import Member, Membership
@@ -55,6 +60,7 @@ __all__ = [
     "item_view",
     "job_view",
     "member_view",
+    "project_usage_view",
     "project_view",
     "result_line",
     "single_item_view",
@@ -83,6 +89,24 @@ def project_view(membership: Membership) -> ProjectView:
     project = membership.project
     return ProjectView(
         id=project.project_id, name=project.name, role=membership.role.value, created_at=project.created_at
+    )
+
+
+def project_usage_view(usage: Usage, quota: Amount, now: datetime) -> ProjectUsageView:
+    """What a project has of its quota in the present month."""
+    reserved, remaining = usage.reserved, usage.remaining(quota)
+    return ProjectUsageView(
+        period=usage.period,
+        renews_at=next_month(now),
+        items=QuotaOfItemsView(
+            limit=quota.items, reserved=reserved.items, used=usage.used.items, remaining=remaining.items
+        ),
+        usd=QuotaOfUsdView(
+            limit=usd(quota.microusd),
+            reserved=usd(reserved.microusd),
+            used=usd(usage.used.microusd),
+            remaining=usd(remaining.microusd),
+        ),
     )
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from functions.api.cursors import Listing
-from functions.api.presenter import project_view
+from functions.api.presenter import project_usage_view, project_view
 from functions.api.problems import no_project
 from functions.api.routing import Answer
 from shared.contracts.requests import MAX_PAGE, CreateProjectRequest, PageQuery
 from shared.contracts.views import ProjectsPage
 from shared.jobs.ids import PROJECT, new_id
+from shared.jobs.quotas import month_of
 from shared.store.projects import Membership, Project, Role
 
 if TYPE_CHECKING:
     from functions.api.routing import Call
 
-__all__ = ["create", "list_own", "read", "remove"]
+__all__ = ["create", "list_own", "read", "remove", "usage"]
 
 
 def create(call: Call) -> Answer:
@@ -57,3 +58,10 @@ def read(call: Call) -> Answer:
     if project is None or call.role is None:
         raise no_project()
     return Answer(body=project_view(Membership(project, call.role)))
+
+
+def usage(call: Call) -> Answer:
+    """What the project has of its quota this month."""
+    now, admissions = call.services.clock.now(), call.services.admissions
+    quota = admissions.allowance(call.project).quota
+    return Answer(body=project_usage_view(admissions.usage(call.project, month_of(now)), quota, now))

@@ -16,9 +16,10 @@ from functions.api.validating import invalid, pointer
 from shared.errors import BadField, RequestError, StoreUnavailableError, TransitionRefusedError
 from shared.jobs.ids import new_token
 from shared.jobs.lanes import deal
+from shared.jobs.quotas import Amount, month_of
 from shared.jobs.statuses import JobStatus
 from shared.queue.dispatch import HEAD
-from shared.store.admissions import entering_again
+from shared.store.admissions import Application, entering
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from shared.errors import ErrorCode
     from shared.jobs.ledger import Ledger
     from shared.jobs.spec import JobSpec
-    from shared.store.admissions import Admissions, Allowance
+    from shared.store.admissions import Admissions
     from shared.store.items import ItemStore
     from shared.store.ledgers import LedgerStore
 
@@ -75,7 +76,6 @@ class Retrier:
     items: ItemStore
     filler: Filler
     admissions: Admissions
-    allowance: Allowance
     clock: Clock
 
     def retry(self, project_id: str, job_id: str, caller: str, request: RetryRequest, *, mark: str) -> Retried:
@@ -86,7 +86,8 @@ class Retrier:
 
         Raises:
             RequestError: 404; 422, a position that did not fail, nothing that matches, or a bad budget; 409, the job
-                has not failed, has not settled, or has no budget left; 429, the caller has too many unfinished jobs.
+                has not failed, has not settled, or has no budget left; 429, the caller has too many unfinished jobs, or
+                the project too little left of its quota.
         """
         ledger = self.jobs.visible(project_id, job_id)
         spec = self.jobs.specs.of(job_id)
@@ -97,12 +98,14 @@ class Retrier:
             if ledger.generation != first.generation:
                 raise self._illegal(ledger, "Another retry was faster")
             more = self._allowed(ledger, spec, request)
-            won = self._open(ledger, spec, caller, self._choose(ledger, request), more_microusd=more, mark=mark)
+            choice = self._choose(ledger, request)
+            application = self._application(ledger, spec, caller, choice)
+            won = self._open(ledger, spec, application, choice, more_microusd=more, mark=mark)
             seen, ledger = ledger, self.jobs.visible(project_id, job_id)
             if won:
                 return Retried(self._filled(ledger, spec), replayed=False)
             if ledger.version == seen.version:  # so it was no other that was faster
-                self._require_room(project_id, caller)
+                self._require_room(application)
         raise StoreUnavailableError(f"the job {job_id} changed {_TRIES} times under a retry")
 
     def _allowed(self, ledger: Ledger, spec: JobSpec, request: RetryRequest) -> int:
@@ -123,10 +126,20 @@ class Retrier:
             )
         return more
 
-    def _require_room(self, project_id: str, caller: str) -> None:
-        now = self.clock.now()
-        reached = self.admissions.reached(project_id, caller, self.allowance, creates=False, now=now)
-        if reached is not None:
+    def _application(self, ledger: Ledger, spec: JobSpec, caller: str, choice: _Choice) -> Application:
+        """What the generation would reserve: no more than the job did, and no more than its dearest item for each."""
+        items = len(choice.chosen)
+        return Application(
+            project_id=ledger.project_id,
+            user=caller,
+            period=month_of(self.clock.now()),
+            required=Amount(items, min(spec.estimated_microusd, items * spec.dearest_microusd)),
+            creates=False,
+        )
+
+    def _require_room(self, application: Application) -> None:
+        allowance, now = self.admissions.allowance(application.project_id), self.clock.now()
+        if (reached := self.admissions.reached(application, allowance, now=now)) is not None:
             raise turned_away(reached, now)
 
     def _choose(self, ledger: Ledger, request: RetryRequest) -> _Choice:
@@ -152,10 +165,10 @@ class Retrier:
         return choice
 
     def _open(
-        self, ledger: Ledger, spec: JobSpec, caller: str, choice: _Choice, *, more_microusd: int, mark: str
+        self, ledger: Ledger, spec: JobSpec, application: Application, choice: _Choice, *, more_microusd: int, mark: str
     ) -> bool:
         """Write the generation; whether it is ours."""
-        now = self.clock.now()
+        now, allowance = self.clock.now(), self.admissions.allowance(ledger.project_id)
         try:
             self.ledgers.retry(
                 ledger,
@@ -163,14 +176,15 @@ class Retrier:
                 errors=choice.errors,
                 firsts=choice.firsts,
                 deadline_at=now + timedelta(minutes=spec.options.deadline_minutes),
-                usage_period=f"{now:%Y-%m}",
+                usage_period=application.period,
                 now=now,
                 check_at=now + SOON,
                 more_microusd=more_microusd,
                 mark=mark,
-                booked_by=caller,
-                bookings=entering_again(ledger.project_id, caller, self.allowance),
-                actor=actor_of(caller),
+                booked_by=application.user,
+                booked_microusd=application.required.microusd,
+                bookings=entering(application, allowance, now=now),
+                actor=actor_of(application.user),
             )
         except TransitionRefusedError:
             # Another was faster; or an earlier try of this write went through and its answer was lost. The lists of

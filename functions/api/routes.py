@@ -50,6 +50,7 @@ from shared.contracts.views import (
     MemberView,
     ProcessNextView,
     ProjectsPage,
+    ProjectUsageView,
     ProjectView,
     SingleItemView,
     TemplatesPage,
@@ -88,7 +89,8 @@ _NO_TEMPLATE: Final = "The project has no such template."
 _CHANGED: Final = "It is not what If-Match names (`precondition_failed`, with `current_version`)."
 _NO_IF_MATCH: Final = "If-Match is missing (`precondition_required`)."
 _TOO_MANY: Final = (
-    "has too many unfinished ones (`too_many_active_jobs`); with Retry-After, RateLimit and RateLimit-Policy."
+    "has too many unfinished ones (`too_many_active_jobs`), or less is left of the project's quota than is required "
+    "(`quota_exceeded`, with `required` and `remaining`); with Retry-After, RateLimit and RateLimit-Policy."
 )
 _NO_MEMBER: Final = "Nobody of that name is a member of the project."
 _LAST_OWNER: Final = "It is the only owner (`last_owner`)."
@@ -178,6 +180,15 @@ ROUTES: Final = (
         run=project_routes.remove,
         replies={204: Reply(description="It is gone; its rows are being erased.", content_types=())},
         problems={409: "A job of it has not ended (`jobs_unfinished`)."},
+    ),
+    Route(
+        method="GET",
+        path=f"{_PROJECT}/usage",
+        operation="getUsage",
+        summary="What the project has of its quota this month",
+        access=Role.VIEWER,
+        run=project_routes.usage,
+        replies={200: Reply(description="Limit, reserved, used and remaining.", model=ProjectUsageView)},
     ),
     Route(
         method="GET",

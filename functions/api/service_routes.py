@@ -33,6 +33,8 @@ def limits(call: Call) -> Answer:
             concurrency_max=own.concurrency_max,
             jobs_per_hour=own.jobs_per_hour,
             active_jobs=own.active_jobs,
+            items_per_month=own.items_per_month,
+            usd_per_month=own.usd_per_month,
             bulk_cancel_max=own.bulk_cancel_max,
             templates_per_project=own.templates_per_project,
             retention_days=own.retention_days or None,

@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 from functions.api.advancer import Advancer
+from functions.api.budgets import microusd
 from functions.api.controller import Controller
 from functions.api.creator import Creator
 from functions.api.deleter import Deleter
@@ -23,6 +24,7 @@ from shared.clock import Clock, SystemClock
 from shared.contracts.sign_in import SignIn
 from shared.errors import SettingsError
 from shared.generation.pricing import parse_price_table
+from shared.jobs.quotas import Amount
 from shared.jobs.rates import Caps
 from shared.queue.dispatch import WorkQueue
 from shared.store.admissions import Admissions, Allowance
@@ -75,6 +77,7 @@ class Services:
     events: EventStore
     exporter: Exporter
     advancer: Advancer
+    admissions: Admissions
     clock: Clock
     sign_in: SignIn
 
@@ -116,8 +119,7 @@ class Services:
         filler = Filler(ledgers, queue, logger)
         presets = PresetStore(table)
         submissions = SubmissionReader(settings, _kinds, prices, settings.default_model, presets)
-        admissions = Admissions(table)
-        allowance = Allowance(Caps(jobs_per_hour=settings.jobs_per_hour, active_jobs=settings.active_jobs))
+        admissions = Admissions(table, _allowance(settings))
         return cls(
             limits=settings,
             kinds=_kinds,
@@ -126,18 +128,26 @@ class Services:
             templates=TemplateStore(table),
             voices=VoiceStore(table),
             submissions=submissions,
-            creator=Creator(IntakeStore(table), filler, prices, submissions, presets, admissions, allowance, clock),
+            creator=Creator(IntakeStore(table), filler, prices, submissions, presets, admissions, clock),
             controller=Controller(jobs, ledgers, filler, clock),
             deleter=Deleter(jobs, ErasureStore(table), clock, pace),
-            retrier=Retrier(jobs, ledgers, items, filler, admissions, allowance, clock),
+            retrier=Retrier(jobs, ledgers, items, filler, admissions, clock),
             jobs=jobs,
             items=reader,
             events=EventStore(table),
             exporter=Exporter(reader, _kinds),
             advancer=Advancer(jobs, reader, items, invoker, clock, pace, random.choice),
+            admissions=admissions,
             clock=clock,
             sign_in=SignIn(settings.sign_in_url, settings.sign_in_client_id),
         )
+
+
+def _allowance(limits: Limits) -> Allowance:
+    return Allowance(
+        Caps(jobs_per_hour=limits.jobs_per_hour, active_jobs=limits.active_jobs),
+        Amount(limits.items_per_month, microusd(limits.usd_per_month)),
+    )
 
 
 @cache

@@ -23,6 +23,7 @@ _MAX_RETENTION_DAYS: Final = 36_500
 """A century: more is a mistake for 0, which means for ever."""
 _MAX_JOBS_PER_HOUR: Final = 1_000
 """Their times stand in one row, which every creation writes."""
+_MAX_QUOTA: Final = 1_000_000_000
 _MAX_ACTIVE_JOBS: Final = 1_000_000
 _MAX_BYTES_PER_REQUEST: Final = 4 * 1024 * 1024
 """A function's event has at most 6 MB, the body in it written as JSON text."""
@@ -56,6 +57,8 @@ class ApiSettings(Limits):
             "bytes_per_request": (1, _MAX_BYTES_PER_REQUEST),
             "concurrency_max": (1, MAX_LANES),
             "jobs_per_hour": (1, _MAX_JOBS_PER_HOUR),
+            "items_per_month": (1, _MAX_QUOTA),
+            "usd_per_month": (1, _MAX_QUOTA),
             "active_jobs": (1, _MAX_ACTIVE_JOBS),
             "bulk_cancel_max": (1, _MAX_BULK_CANCEL),
             "templates_per_project": (0, _MAX_TEMPLATES),

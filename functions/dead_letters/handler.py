@@ -12,7 +12,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from functions.dead_letters.redriver import ACTOR, Redriver
 from functions.dead_letters.settings import DeadLettersSettings
-from shared import environment
+from shared import environment, snapshots
 from shared.clock import SystemClock
 from shared.contracts.messages import LaneMessage, LaterMessageError, MalformedMessageError
 from shared.errors import QueueUnavailableError
@@ -112,3 +112,6 @@ def _kept(record: Mapping[str, Any], seconds: float) -> bool:
 
 def _count(name: str, count: int) -> None:
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
+
+
+snapshots.keep_ready(letters, redriver, environ=os.environ)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from functions.finalizer.settings import FinalizerSettings
-from shared import environment
+from shared import environment, snapshots
 from shared.clock import SystemClock
 from shared.ending.closing import Closer
 from shared.ending.topic import SnsTopic
@@ -61,3 +61,6 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, list[
             return {"batchItemFailures": [{"itemIdentifier": sequence_number}]}
         logger.info(done, job=image.job_id, generation=image.generation)
     return {"batchItemFailures": []}
+
+
+snapshots.keep_ready(finalizer, environ=os.environ)

@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger
 
 from functions.journal.settings import JournalSettings
 from functions.journal.write import Journal
-from shared import environment
+from shared import environment, snapshots
 from shared.errors import CorruptRowError
 from shared.store.dynamodb import DynamoTable
 from shared.store.events import EventStore
@@ -74,3 +74,6 @@ def _failed_from(record: Mapping[str, Any], error: Exception, message: str) -> R
     code = "corrupt_row" if isinstance(error, CorruptRowError) else "internal_error"
     logger.error(message, exc_info=error, code=code, sequence_number=sequence_number)
     return {"batchItemFailures": [{"itemIdentifier": sequence_number}]}
+
+
+snapshots.keep_ready(journal, environ=os.environ)

@@ -15,7 +15,7 @@ from functions.processor.process import Delivery, Processor
 from functions.processor.secret_key import KeyedClaude, SecretKey
 from functions.processor.settings import ProcessorSettings
 from functions.processor.writing import Writer
-from shared import environment
+from shared import environment, snapshots
 from shared.clock import SystemClock
 from shared.contracts.messages import LaneMessage, LaterMessageError, MalformedMessageError
 from shared.generation.client import ClaudeClient
@@ -129,3 +129,6 @@ def _log(disposition: Disposition) -> Disposition:
     kept = disposition.seconds if isinstance(disposition, Keep) else None
     logger.info(disposition.reason, kept_seconds=kept)
     return disposition
+
+
+snapshots.keep_ready(processor, environ=os.environ)

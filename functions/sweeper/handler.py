@@ -12,7 +12,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from functions.sweeper.erase import Eraser
 from functions.sweeper.settings import SweeperSettings
 from functions.sweeper.sweep import ACTOR, SECONDS_FOR_THE_LAST, Sweeper
-from shared import environment
+from shared import environment, snapshots
 from shared.clock import SystemClock
 from shared.ending.closing import Closer
 from shared.ending.topic import SnsTopic
@@ -111,3 +111,6 @@ def handler(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
 
 def _count(name: str, count: int) -> None:
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
+
+
+snapshots.keep_ready(sweeper, environ=os.environ)

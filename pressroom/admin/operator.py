@@ -22,6 +22,7 @@ from shared.clock import Clock, SystemClock
 from shared.ending.closing import Closer
 from shared.ending.topic import SnsTopic
 from shared.errors import PressroomError, StoreUnavailableError
+from shared.jobs.quotas import Usage, month_of
 from shared.jobs.statuses import CancelReason
 from shared.queue.dispatch import WorkQueue, slots_ahead
 from shared.store.dynamodb import DynamoTable, RefusedError
@@ -29,6 +30,7 @@ from shared.store.intake import IntakeStore
 from shared.store.items import ItemStore
 from shared.store.keys import ledger_key
 from shared.store.ledgers import LedgerStore, refused_ledger
+from shared.store.usages import OwnQuota, UsageStore
 from shared.store.watch import WatchList
 
 if TYPE_CHECKING:
@@ -36,7 +38,17 @@ if TYPE_CHECKING:
 
     from shared.jobs.ledger import Ledger
 
-__all__ = ["AdminError", "AwsError", "Inspection", "NoSuchJobError", "Operator", "StepRefusedError", "aws_answers"]
+__all__ = [
+    "AdminError",
+    "AwsError",
+    "Inspection",
+    "NoSuchJobError",
+    "NoSuchProjectError",
+    "Operator",
+    "ProjectQuota",
+    "StepRefusedError",
+    "aws_answers",
+]
 
 _RUN_SECONDS: Final = 300.0
 
@@ -49,12 +61,24 @@ class NoSuchJobError(AdminError):
     """The table holds no such job."""
 
 
+class NoSuchProjectError(AdminError):
+    """The table holds no such project."""
+
+
 class StepRefusedError(AdminError):
     """The job's state does not allow it."""
 
 
 class AwsError(AdminError):
     """AWS refused, or did not answer: credentials, region, the table's name, the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectQuota:
+    """A project's own quota, and its usage of this month."""
+
+    own: OwnQuota
+    usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +186,33 @@ class Operator:
             now = refused_ledger(refused)
             state = "gone" if now is None else now.status.value
             raise StepRefusedError(f"the job {job_id} is {state}: there is nothing to cancel") from refused
+
+    def quota(
+        self, project_id: str, *, items: int | None = None, microusd: int | None = None, reset: bool = False
+    ) -> ProjectQuota:
+        """What the project may take a month of its own, and has taken of this one; set first where something is given.
+
+        Args:
+            project_id: whose.
+            items: its own quota of items from now on; None leaves what it has.
+            microusd: likewise of micro-dollars.
+            reset: the deployment's default holds again for whatever is not given.
+
+        Raises:
+            NoSuchProjectError: there is none.
+        """
+        store = UsageStore(self.table)
+        own = store.own_quota(project_id)
+        if own is None:
+            raise NoSuchProjectError(f"no project {project_id} in the table {self.table.name}")
+        kept = OwnQuota() if reset else own
+        wanted = OwnQuota(kept.items if items is None else items, kept.microusd if microusd is None else microusd)
+        if wanted != own:
+            try:
+                store.set_quota(project_id, wanted)
+            except RefusedError as refused:
+                raise NoSuchProjectError(f"the project {project_id} was deleted meanwhile") from refused
+        return ProjectQuota(wanted, store.read(project_id, month_of(self.clock.now())))
 
     def sweep(self, *, queue_url: str, topic_arn: str) -> Swept:
         """One run of the sweeper, from here."""

@@ -29,6 +29,7 @@ What the API cannot do: straight to the table, with AWS credentials as boto3 fin
 Every step is safe beside everything that runs.
 """
 _AWS: Final = "AWS"
+_MILLION: Final = 1_000_000
 
 admin_app = typer.Typer(help=_HELP, no_args_is_help=True)
 
@@ -127,6 +128,41 @@ def sweep(
     raise typer.Exit(ExitCode.INCOMPLETE if swept.failed or swept.mismatched else ExitCode.OK)
 
 
+@admin_app.command()
+def quota(
+    *,
+    project: Annotated[str, typer.Argument(metavar="PROJECT", help="The project's id, prj_…")],
+    table: Table,
+    items: Annotated[int | None, typer.Option("--items", min=0, help="Items a month, of its own.")] = None,
+    usd: Annotated[float | None, typer.Option("--usd", min=0, help="US dollars a month, of its own.")] = None,
+    default: Annotated[
+        bool, typer.Option("--default", help="The deployment's default again, for what is not given.")
+    ] = False,
+    as_json: AsJson = False,
+    endpoint_url: Endpoint = None,
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """Show or set what a project may use a month, instead of the deployment's default. Holds from the next job on."""
+    _check_project(project)
+    microusd = None if usd is None else round(usd * _MILLION)
+    with _operating(table, endpoint_url) as operator:
+        found = operator.quota(project, items=items, microusd=microusd, reset=default)
+    own, usage = found.own, found.usage
+    own_usd = None if own.microusd is None else own.microusd / _MILLION
+    reserved_usd, used_usd = usage.reserved.microusd / _MILLION, usage.used.microusd / _MILLION
+    if as_json:
+        of_items = {"own": own.items, "reserved": usage.reserved.items, "used": usage.used.items}
+        of_usd = {"own": own_usd, "reserved": reserved_usd, "used": used_usd}
+        emit_json({"period": usage.period, "items": of_items, "usd": of_usd})
+        return
+    rows = [
+        ("items", "default" if own.items is None else own.items, usage.reserved.items, usage.used.items),
+        ("usd", "default" if own_usd is None else own_usd, reserved_usd, used_usd),
+    ]
+    columns = ("own", "reserved", "used")
+    emit_table((usage.period, *columns), rows, right=columns)
+
+
 def _show(found: Inspection) -> None:
     ledger = found.ledger
     shown = {
@@ -180,9 +216,14 @@ def _checked(job: str, project: str | None) -> tuple[str, str | None]:
     """
     if not is_id(JOB, job):
         raise CommandError(f"{job!r} is no job's id", ExitCode.BAD_INPUT, hint="It begins with job_.")
-    if project is not None and not is_id(PROJECT, project):
-        raise CommandError(f"{project!r} is no project's id", ExitCode.BAD_INPUT, hint="It begins with prj_.")
+    if project is not None:
+        _check_project(project)
     return job, project
+
+
+def _check_project(project: str) -> None:
+    if not is_id(PROJECT, project):
+        raise CommandError(f"{project!r} is no project's id", ExitCode.BAD_INPUT, hint="It begins with prj_.")
 
 
 @contextmanager

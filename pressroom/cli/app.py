@@ -41,7 +41,8 @@ Bulk generation with Claude: submit a file, watch it, collect the results.
 Data goes to standard output, messages to standard error.
 """
 _EPILOG: Final = (
-    "Exit codes: 0 done · 1 the job ended with failed or cancelled items, or is paused · 2 bad input · "
+    "Exit codes: 0 done · 1 the job ended with failed or cancelled items, or is paused; doctor found something · "
+    "2 bad input · "
     "3 not authorized · 4 not found, or refused by state or limit · 5 no answer from Pressroom · "
     "70 a fault of Pressroom · 130 interrupted · 141 output closed.\n\n"
     "Environment: PRESSROOM_API_URL (default " + DEFAULT_API_URL + "), PRESSROOM_TOKEN, PRESSROOM_PROJECT. "
@@ -532,6 +533,40 @@ def kinds(
             show_kinds(session, as_json=as_json)
         else:
             show_kind(session, kind, as_json=as_json)
+
+
+@app.command(rich_help_panel=_SETTING_UP)
+def doctor(
+    *,
+    stage: Annotated[str, typer.Option("--stage", help="The deployment, as in make deploy STAGE=dev.")] = "dev",
+    region: Annotated[str | None, typer.Option("--region", help="If not the one of your AWS configuration.")] = None,
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option("--endpoint-url", envvar="AWS_ENDPOINT_URL", help="Where the AWS services are, if not at AWS."),
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """Look a deployment over with AWS credentials: what is wrong, and the one command that helps. Changes nothing."""
+    from pressroom.cli.doctor import examine
+
+    examine(stage, region=region, endpoint_url=endpoint_url, as_json=as_json)
+
+
+@app.command(rich_help_panel=_SETTING_UP)
+def usage(
+    *,
+    as_json: AsJson = False,
+    project: Project = None,
+    api_url: ApiUrl = DEFAULT_API_URL,
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """Show what the project has used, reserved and left of its quota this month."""
+    from pressroom.cli.session import connect
+    from pressroom.cli.showing import show_usage
+
+    with connect(Where(api_url, project)) as session:
+        show_usage(session, as_json=as_json)
 
 
 @app.command(rich_help_panel=_SETTING_UP)

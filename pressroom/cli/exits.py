@@ -16,7 +16,8 @@ class ExitCode(IntEnum):
     OK = 0
     """It did what was asked; a job that was followed to its end completed every item."""
     INCOMPLETE = 1
-    """The job that was followed ended with failed or cancelled items, or is paused until ``pressroom resume``."""
+    """The job that was followed ended with failed or cancelled items, or is paused until ``pressroom resume``.
+    Also: ``pressroom doctor`` found something wrong."""
     BAD_INPUT = 2
     """A file, an option or a path is wrong. Nothing was sent, or all of it was refused."""
     NOT_AUTHORIZED = 3

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from pressroom.cli.session import Session
     from pressroom.client import Item, Job, Kind
 
-__all__ = ["show_items", "show_job", "show_jobs", "show_kind", "show_kinds", "show_limits", "show_projects"]
+__all__ = [
+    "show_items",
+    "show_job",
+    "show_jobs",
+    "show_kind",
+    "show_kinds",
+    "show_limits",
+    "show_projects",
+    "show_usage",
+]
 
 
 def show_projects(session: Session, *, as_json: bool) -> None:
@@ -59,6 +68,19 @@ def show_limits(session: Session, *, as_json: bool) -> None:
         emit_json(dict(limits))
         return
     emit_table(("limit", "value"), list(_flat(limits)), right=("value",))
+
+
+def show_usage(session: Session, *, as_json: bool) -> None:
+    """What the project has of its quota this month."""
+    usage = session.client.get_usage(session.project_id())
+    if as_json:
+        emit_json(dict(usage.raw))
+        return
+    amounts = [("items", usage.items, "{:,.0f}".format), ("usd", usage.usd, money)]
+    rows = [(name, told(of.limit), told(of.used), told(of.reserved), told(of.remaining)) for name, of, told in amounts]
+    columns = ("quota", "limit", "used", "reserved", "remaining")
+    emit_table(columns, rows, right=columns[1:])
+    say(f"Of {usage.period}; the next month begins at {usage.renews_at:%Y-%m-%d %H:%M} UTC.", "dim")
 
 
 def show_jobs(session: Session, *, status: str | None, count: int, as_json: bool) -> None:

@@ -186,7 +186,7 @@ def _estimate(session: Session, project: str, job: NewJob, batch: Batch, order: 
     run = session.client.dry_run(project, job)
     if order.as_json:
         emit_json(dict(run.raw))
-        return ExitCode.OK
+        return ExitCode.OK if run.refusal is None else ExitCode.REFUSED
     estimate = run.estimate
     emit_table(
         ("what", "value"),
@@ -203,5 +203,10 @@ def _estimate(session: Session, project: str, job: NewJob, batch: Batch, order: 
     if estimate.basis:
         say(f"Estimated from {estimate.basis}.", "dim")
     _tell_duplicates(batch, [(duplicate.index, duplicate.duplicate_of) for duplicate in run.duplicates])
+    quota = run.quota
+    say(f"Left this month: {items(int(quota.items.remaining))}, {money(quota.usd.remaining)}.")
     say("A dry run: nothing was created.")
+    if run.refusal is not None:
+        warn(f"It would be refused now ({run.refusal.code}): {run.refusal.detail}")
+        return ExitCode.REFUSED
     return ExitCode.OK

@@ -40,6 +40,7 @@ from pressroom.client.records import (
     NewJob,
     ProcessNext,
     Project,
+    ProjectUsage,
 )
 from pressroom.client.retrying import Retry, RetryPolicy
 from pressroom.client.templates import TemplateCalls
@@ -164,6 +165,10 @@ class PressroomClient(MemberCalls, TemplateCalls):
         """One project."""
         return decode(Project, self._get(project_path(project)))
 
+    def get_usage(self, project: str) -> ProjectUsage:
+        """What the project has of its quota this month."""
+        return decode(ProjectUsage, self._get(f"{project_path(project)}/usage"))
+
     # -- jobs ----------------------------------------------------------------------------------------------
 
     def create_job(
@@ -194,7 +199,7 @@ class PressroomClient(MemberCalls, TemplateCalls):
         )
 
     def dry_run(self, project: str, job: NewJob) -> DryRun:
-        """What the job would be: the same checks, the estimate, and nothing written."""
+        """What the job would be: the same checks, the estimate, what would refuse it, and nothing written."""
         path = f"{project_path(project)}/jobs"
         call = Call(method="POST", path=path, params={"dry_run": "true"}, body=compact(job.body()))
         data = self._http.json(call)

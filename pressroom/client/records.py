@@ -34,7 +34,10 @@ __all__ = [
     "ProcessNext",
     "Progress",
     "Project",
+    "ProjectUsage",
+    "QuotaOf",
     "Range",
+    "Refusal",
     "Template",
     "Usage",
     "Voice",
@@ -251,12 +254,44 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaOf:
+    """Items, or US dollars: of ``limit``, what finished jobs have used and unfinished ones have reserved."""
+
+    limit: float
+    reserved: float
+    used: float
+    remaining: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectUsage:
+    """What a project has of its quota in a month, ``2026-11``, and when the next begins."""
+
+    period: str
+    renews_at: datetime
+    items: QuotaOf
+    usd: QuotaOf
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a job would not be created now."""
+
+    code: str
+    detail: str
+    retry_after_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DryRun:
-    """What a job would be, with nothing written."""
+    """What a job would be, with nothing written; ``refusal`` where a limit would keep it from being created."""
 
     accepted: int
     duplicates: tuple[Duplicate, ...]
     estimate: Estimate
+    quota: ProjectUsage
+    refusal: Refusal | None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 

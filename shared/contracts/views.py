@@ -40,9 +40,13 @@ __all__ = [
     "OptionsView",
     "ProcessNextView",
     "ProgressView",
+    "ProjectUsageView",
     "ProjectView",
     "ProjectsPage",
+    "QuotaOfItemsView",
+    "QuotaOfUsdView",
     "RangeView",
+    "RefusalView",
     "ResultLine",
     "SingleItemView",
     "TemplateRefView",
@@ -83,7 +87,7 @@ class LimitsView(BaseModel):
     """Every limit in force.
 
     Sizes are bytes of UTF-8; an item's size is that of its input as compact JSON, the job's defaults merged in. Rates
-    are a user's in a project.
+    are a user's in a project, amounts a month a project's, unless its usage shows a quota of its own.
     """
 
     model_config = _VIEW
@@ -94,6 +98,8 @@ class LimitsView(BaseModel):
     concurrency_max: int
     jobs_per_hour: int
     active_jobs: int
+    items_per_month: int
+    usd_per_month: int
     bulk_cancel_max: int
     templates_per_project: int
     retention_days: int | None
@@ -370,15 +376,59 @@ class EstimateView(BaseModel):
     basis: str
 
 
+class QuotaOfItemsView(BaseModel):
+    """Items of a month: of ``limit``, what finished jobs have used, and what unfinished ones have reserved."""
+
+    model_config = _VIEW
+
+    limit: int
+    reserved: int
+    used: int
+    remaining: int
+
+
+class QuotaOfUsdView(BaseModel):
+    """The same in US dollars; what is reserved is the most that one try of every item can cost."""
+
+    model_config = _VIEW
+
+    limit: Usd
+    reserved: Usd
+    used: Usd
+    remaining: Usd
+
+
+class ProjectUsageView(BaseModel):
+    """What a project has of its quota in the present month, and when the next begins. Months are those of UTC."""
+
+    model_config = _VIEW
+
+    period: str
+    renews_at: Moment
+    items: QuotaOfItemsView
+    usd: QuotaOfUsdView
+
+
+class RefusalView(BaseModel):
+    """The 429 that a creation would get now."""
+
+    model_config = _VIEW
+
+    code: Literal["rate_limited", "too_many_active_jobs", "quota_exceeded"]
+    detail: str
+    retry_after_seconds: int
+
+
 class DryRunView(BaseModel):
-    """What a job would be. ``quota`` is null where none is in force."""
+    """What a job would be: ``quota`` as it stands before it, and ``refusal`` where it would not be created now."""
 
     model_config = _VIEW
 
     accepted: int
     duplicates: tuple[DuplicateView, ...]
     estimate: EstimateView
-    quota: dict[str, Any] | None = None
+    quota: ProjectUsageView
+    refusal: RefusalView | None
 
 
 class ErrorView(BaseModel):

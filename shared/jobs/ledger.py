@@ -146,7 +146,14 @@ class Ledger:
     cursor: int = 0
     usage_period: str = ""
     booked_by: str = ""
-    """Whose unfinished jobs the present generation counts to, from its beginning to its end."""
+    """Whose unfinished jobs the present generation counts to, from its beginning to its end; empty where it is booked
+    nowhere, neither there nor on the project's quota of ``usage_period``."""
+    booked_microusd: int = 0
+    """What the present generation has reserved of that quota, beside its items."""
+    settled_items: int = 0
+    """Completed items that an earlier generation has settled on the quota."""
+    settled_microusd: int = 0
+    """Likewise, what earlier generations have cost."""
     notified_generation: int = 0
     version: int = 1
     actor: str = ""

@@ -43,6 +43,7 @@ class JobSpec:
 
     ``template`` and ``voice_version`` (0 for none) are what stood behind the items when they were merged, at versions
     that never change.
+    ``estimated_microusd`` is the most that one try of every item can cost, ``dearest_microusd`` of the dearest alone.
     """
 
     project_id: str
@@ -53,6 +54,7 @@ class JobSpec:
     created_by: str
     created_at: datetime
     estimated_microusd: int = 0
+    dearest_microusd: int = 0
     template: TemplateRef | None = None
     voice_version: int = 0
     idempotency_key: str | None = None

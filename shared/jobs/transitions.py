@@ -404,6 +404,7 @@ def retry(
     check_at: datetime,
     more_microusd: int = 0,
     booked_by: str = "",
+    booked_microusd: int = 0,
     actor: str,
 ) -> Ledger:
     """Open a new generation over some failed items.
@@ -421,6 +422,7 @@ def retry(
         check_at: when the sweeper looks first.
         more_microusd: what the budget is raised by.
         booked_by: whose unfinished jobs the new generation counts to.
+        booked_microusd: what it reserves of the project's quota, beside its items.
         actor: who.
     """
     _require(
@@ -448,6 +450,9 @@ def retry(
         deadline_at=deadline_at,
         usage_period=usage_period,
         booked_by=booked_by,
+        booked_microusd=booked_microusd,
+        settled_items=ledger.completed,
+        settled_microusd=ledger.cost_microusd,
         headroom_microusd=_headroom(ledger, more_microusd),
         raised_microusd=_raised(ledger, more_microusd),
         retried_at=now,

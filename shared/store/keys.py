@@ -43,6 +43,7 @@ __all__ = [
     "template_key",
     "template_version_key",
     "template_version_prefix",
+    "usage_key",
     "user_of_key",
     "user_partition",
     "voice_key",
@@ -109,6 +110,11 @@ def membership_key(project_id: str, user: str) -> Key:
 def load_key(user: str, project_id: str) -> Key:
     """What a user does in a project, which limits how many jobs they may begin."""
     return {"pk": user_partition(user), "sk": f"LIMIT#{ulid_of(project_id)}"}
+
+
+def usage_key(project_id: str, period: str) -> Key:
+    """What a project has taken of its quota in a month, ``2026-11``."""
+    return {"pk": project_partition(project_id), "sk": f"USAGE#{period}"}
 
 
 def ledger_key(project_id: str, job_id: str) -> Key:

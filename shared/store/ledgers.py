@@ -304,14 +304,15 @@ class LedgerStore:
         more_microusd: int = 0,
         mark: str | None = None,
         booked_by: str = "",
+        booked_microusd: int = 0,
         bookings: Sequence[Change] = (),
         actor: str,
     ) -> None:
         """Open the next generation over ``work``, a list of positions a lane; ledger and lists in one transaction.
 
         ``mark`` stands on the lists for good: who meets it there, and finds itself refused, has won and only lost the
-        answer (:meth:`shared.store.items.ItemStore.work_mark`). ``bookings`` are what ``booked_by`` takes up with it
-        (:func:`shared.store.admissions.entering_again`).
+        answer (:meth:`shared.store.items.ItemStore.work_mark`). ``bookings`` are what the generation takes up
+        (:func:`shared.store.admissions.entering`), for ``booked_by`` and ``booked_microusd``.
         """
         change = transitions.retry(
             _key(ledger),
@@ -329,6 +330,7 @@ class LedgerStore:
             budgeted=ledger.budgeted,
             more_microusd=more_microusd,
             booked_by=booked_by,
+            booked_microusd=booked_microusd,
             actor=actor,
         )
         marked: Row = {} if mark is None else {"mark": mark}

@@ -29,6 +29,7 @@ def spec_row(spec: JobSpec) -> Row:
         "created_by": spec.created_by,
         "created_at": to_iso(spec.created_at),
         "estimated": spec.estimated_microusd,
+        "dearest": spec.dearest_microusd,
         "options": {
             "concurrency": options.concurrency,
             "drive": options.drive.value,
@@ -62,6 +63,7 @@ def spec_from_row(row: Mapping[str, Any]) -> JobSpec:
         created_by=row["created_by"],
         created_at=from_iso(row["created_at"]),
         estimated_microusd=row["estimated"],
+        dearest_microusd=row.get("dearest", row["estimated"]),
         options=JobOptions(
             concurrency=options["concurrency"],
             drive=Drive(options["drive"]),

@@ -493,6 +493,7 @@ def retry(
     budgeted: bool,
     more_microusd: int = 0,
     booked_by: str = "",
+    booked_microusd: int = 0,
     actor: str,
 ) -> Change:
     """The ledger's half; the lists of work stand in the same transaction ★."""
@@ -513,13 +514,16 @@ def retry(
         "watch = :watch",
         "check_at = :check_at",
         "retried_at = :now",
+        "settled_items = completed",
+        "settled_cost = cost",
         *_raise(more_microusd, budgeted=budgeted),
     ]
     removes = ["halted", "completed_at", "cancel_reason"]
-    optional: dict[str, str | None] = {
+    optional: dict[str, str | int | None] = {
         "deadline_at": None if deadline_at is None else to_iso(deadline_at),
         "usage_period": usage_period or None,
         "booked_by": booked_by or None,
+        "booked": booked_microusd or None,
     }
     for name, value in optional.items():
         if value is None:

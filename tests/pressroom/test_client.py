@@ -6,6 +6,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from pressroom.client import (
     NotAuthorizedError,
     NotFoundError,
     PressroomClient,
+    QuotaOf,
     Retry,
     RetryPolicy,
     UnavailableError,
@@ -160,8 +162,15 @@ def test_replays_when_the_caller_gives_the_same_key(client: PressroomClient, api
 def test_estimates_without_creating(client: PressroomClient, api: FakeApi, project: str) -> None:
     run = client.dry_run(project, TEA)
     assert run.estimate.output_tokens == 900
-    assert run.raw["quota"] == {}
+    assert (run.quota.items.remaining, run.refusal) == (98_750, None)
     assert api.jobs == {}
+
+
+def test_tells_what_is_left_of_the_quota(client: PressroomClient, project: str) -> None:
+    usage = client.get_usage(project)
+    assert (usage.period, usage.renews_at) == ("2026-11", datetime(2026, 12, 1, tzinfo=UTC))
+    assert usage.items == QuotaOf(limit=100_000, reserved=50, used=1_200, remaining=98_750)
+    assert usage.usd.used == 0.1234
 
 
 def test_tells_how_much_of_the_request_is_sent(client: PressroomClient, project: str) -> None:

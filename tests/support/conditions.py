@@ -499,6 +499,9 @@ def _retries() -> list[Rule]:
         deadline_at=at(900),
         usage_period="2026-10",
         booked_by="alice",
+        booked_microusd=7_000,
+        settled_microusd=6_000,
+        cost_microusd=9_000,
         headroom_microusd=0,
     )
     stay: dict[str, Any] = {"errors": {ErrorCode.REFUSED: 1}, "firsts": {ErrorCode.REFUSED: 5}}
@@ -518,6 +521,8 @@ def _retries() -> list[Rule]:
         "cancel_reason": None,
         "check_at": at(60),
         "retried_at": NOW,
+        "settled_items": 1,
+        "settled_microusd": 9_000,
     }
     plain = allowed.evolve(headroom_microusd=None, status=JobStatus.FAILED)
     chosen: dict[str, Any] = {"work": ((1, 3), (4,)), "check_at": at(60), **stay}
@@ -526,13 +531,20 @@ def _retries() -> list[Rule]:
             "retry",
             allowed,
             steps.retry(
-                allowed, deadline_at=at(1800), usage_period="2026-11", booked_by="bob", more_microusd=50, **chosen
+                allowed,
+                deadline_at=at(1800),
+                usage_period="2026-11",
+                booked_by="bob",
+                booked_microusd=800,
+                more_microusd=50,
+                **chosen,
             ),
             _after(
                 allowed,
                 deadline_at=at(1800),
                 usage_period="2026-11",
                 booked_by="bob",
+                booked_microusd=800,
                 headroom_microusd=50,
                 raised_microusd=50,
                 **opened,
@@ -548,7 +560,7 @@ def _retries() -> list[Rule]:
             "retry without deadline and budget",
             plain,
             steps.retry(plain, **chosen),
-            _after(plain, deadline_at=None, usage_period="", booked_by="", **opened),
+            _after(plain, deadline_at=None, usage_period="", booked_by="", booked_microusd=0, **opened),
             {},
         ),
     ]

@@ -14,12 +14,11 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -34,9 +33,11 @@ from tests.support.repository import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from mypy_boto3_cloudformation.client import CloudFormationClient
     from mypy_boto3_cognito_idp.client import CognitoIdentityProviderClient
+    from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_iam.client import IAMClient
     from mypy_boto3_lambda.client import LambdaClient
     from mypy_boto3_s3.client import S3Client
@@ -74,7 +75,7 @@ class Deployment:
         return document
 
     def client(self, service: str) -> Any:
-        """An administrator's client of a service; the caller closes it."""
+        """An administrator's client of a service; the caller closes it when it needs it no more."""
         return _client(self.emulator, service)
 
     def function(self, name: str) -> str:
@@ -87,6 +88,25 @@ class Deployment:
             resource = client.describe_stack_resource(StackName=f"pressroom-{STAGE}", LogicalResourceId=logical_id)
         name = resource["StackResourceDetail"]["PhysicalResourceId"].rpartition("/")[2]
         return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+
+    def destroy(self) -> set[str]:
+        """Takes the stack down by ``cdk destroy``; gives the tables, queues and functions that are left over."""
+        _cdk(self.emulator, "destroy", "--force", "--app", str(self.folder / "cdk.out"))
+        with (
+            closing(cast("DynamoDBClient", self.client("dynamodb"))) as dynamodb,
+            closing(cast("SQSClient", self.client("sqs"))) as sqs,
+            closing(cast("LambdaClient", self.client("lambda"))) as functions,
+        ):
+            queues = sqs.list_queues(QueueNamePrefix=f"pressroom-{STAGE}").get("QueueUrls", [])
+            names = [each["FunctionName"] for each in functions.list_functions()["Functions"]]
+            return {*dynamodb.list_tables()["TableNames"], *queues, *names}
+
+    def nobody(self) -> dict[str, str]:
+        """The credentials, as variables, of a new user of the account who may do nothing."""
+        with closing(cast("IAMClient", self.client("iam"))) as iam:
+            iam.create_user(UserName="nobody")
+            key = iam.create_access_key(UserName="nobody")["AccessKey"]
+        return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
     def user(self, name: str) -> LocalApi:
         """The HTTP API as a new user of the pool asks it, with an access token of theirs."""
@@ -139,19 +159,18 @@ def host_platform() -> str:
 @contextmanager
 def deployed(folder: Path) -> Iterator[Deployment]:
     """Deploys the stage ``dev`` to an emulator of its own; takes both down at the end."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-    claude = OfflineClaude(inherited, folder)
+    claude = OfflineClaude(_inherited(), folder)
     try:
         environ = {
             "AUTH": "true",
-            LAMBDA_PYTHON: str(_lambda_python(folder, inherited)),
+            LAMBDA_PYTHON: str(_lambda_python(folder, _inherited())),
             TRAIL: str(folder / "trail.jsonl"),
             # A function inherits the emulator's environment: none may ever reach a Claude that costs money.
             "PRESSROOM_FORBID_PAID_CALLS": "1",
         }
         with running_emulator("tests.support.guarded_emulator", environ) as emulator:
             _bootstrap(emulator)
-            outputs = _deploy(emulator, folder, inherited)
+            outputs = _deploy(emulator, folder)
             claude_url = claude.wait_until_ready()
             _lead_to(emulator, claude_url)
             _allow_passwords(emulator, outputs)
@@ -160,7 +179,9 @@ def deployed(folder: Path) -> Iterator[Deployment]:
         claude.close()
 
 
+@cache
 def _client(emulator: Emulator, service: str) -> Any:
+    """Made once, because it takes a fifth of a second; one that was closed opens its connections again."""
     session = boto3.Session(
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
@@ -212,12 +233,21 @@ def _bootstrap(emulator: Emulator) -> None:
         secrets.create_secret(Name=context["stages"][STAGE]["claude_key_secret"], SecretString="sk-ant-offline")
 
 
-def _deploy(emulator: Emulator, folder: Path, inherited: Mapping[str, str]) -> dict[str, str]:
+def _deploy(emulator: Emulator, folder: Path) -> dict[str, str]:
     """Runs ``cdk deploy``; gives the stack's outputs."""
+    options = ["--require-approval", "never", "--outputs-file", str(folder / "outputs.json")]
+    options += ["--context", f"stage={STAGE}", "--context", f"platform={host_platform()}"]
+    options += ["--app", f"{sys.executable} {ROOT / 'app.py'}", "--output", str(folder / "cdk.out")]
+    _cdk(emulator, "deploy", *options)
+    outputs: dict[str, str] = json.loads((folder / "outputs.json").read_text(encoding="utf-8"))[f"pressroom-{STAGE}"]
+    return outputs
+
+
+def _cdk(emulator: Emulator, command: str, *options: str) -> None:
+    """Runs the CDK command line against the emulator."""
     assert _CDK.exists(), "the CDK command line is not installed: make deploy-local"
-    node = [str(Path(found).parent) for found in [shutil.which("node")] if found]
     environ = (
-        dict(inherited)
+        _inherited()
         | CREDENTIALS
         | {
             "AWS_ENDPOINT_URL": emulator.endpoint_url,
@@ -226,19 +256,23 @@ def _deploy(emulator: Emulator, folder: Path, inherited: Mapping[str, str]) -> d
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "CDK_DISABLE_CLI_TELEMETRY": "true",
             "CDK_DISABLE_VERSION_CHECK": "1",
-            "PATH": os.pathsep.join([*node, os.environ["PATH"]]),
         }
     )
-    command = [str(_CDK), "deploy", "--no-notices", "--require-approval", "never"]
-    command += ["--context", f"stage={STAGE}", "--context", f"platform={host_platform()}"]
-    command += ["--app", f"{sys.executable} {ROOT / 'app.py'}", "--output", str(folder / "cdk.out")]
-    command += ["--outputs-file", str(folder / "outputs.json")]
     ran = subprocess.run(  # noqa: S603  the CDK command line of package-lock.json
-        command, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        [str(_CDK), command, "--no-notices", *options],
+        cwd=ROOT,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    outputs: dict[str, str] = json.loads((folder / "outputs.json").read_text(encoding="utf-8"))[f"pressroom-{STAGE}"]
-    return outputs
+
+
+def _inherited() -> dict[str, str]:
+    """This process's environment without accounts, keys and settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
 
 
 def _lead_to(emulator: Emulator, claude_url: str) -> None:

@@ -52,6 +52,12 @@ LIMITS: Final[dict[str, Any]] = {
     "active_jobs": 20,
     "bulk_cancel_max": 100,
 }
+USAGE: Final[dict[str, Any]] = {
+    "period": "2026-11",
+    "renews_at": "2026-12-01T00:00:00.000Z",
+    "items": {"limit": 100_000, "reserved": 50, "used": 1_200, "remaining": 98_750},
+    "usd": {"limit": 2_000.0, "reserved": 3.5, "used": 0.1234, "remaining": 1_996.3766},
+}
 
 
 @dataclass
@@ -216,6 +222,7 @@ class FakeApi:
         asked: every call, in order.
         step: how many items settle each time that a job is waited for; 0 holds all jobs still.
         busy: how many process-next calls are answered with ``in_progress`` before one advances an item.
+        refusal: what a dry run says would refuse the job.
         page: how many results an answer holds.
         refusals: what is answered instead of the truth, in order, to calls whose ``METHOD path`` matches.
     """
@@ -226,6 +233,7 @@ class FakeApi:
         self.busy = 0
         self.page = 2
         self.most_items = 1000
+        self.refusal: dict[str, Any] | None = None
         self.local_tokens = True
         self.valid_tokens: set[str] = set()
         self.projects: dict[str, dict[str, Any]] = {}
@@ -307,6 +315,9 @@ class FakeApi:
             "GET /v1/projects/([^/]+)": lambda _, project: (
                 Answer(200, self.projects[project]) if project in self.projects else _missing()
             ),
+            "GET /v1/projects/([^/]+)/usage": lambda _, project: (
+                Answer(200, USAGE) if project in self.projects else _missing()
+            ),
             "GET /v1/projects/([^/]+)/members": lambda asked, _: _page(asked, list(self.members.values())),
             "GET /v1/projects/([^/]+)/members/([^/]+)": lambda _, __, user: self._member(unquote(user)),
             "PUT /v1/projects/([^/]+)/members/([^/]+)": self._put_member,
@@ -371,7 +382,13 @@ class FakeApi:
             "minutes": 0.5 * len(kept),
             "basis": "the kind's samples",
         }
-        return {"accepted": len(kept), "duplicates": duplicates, "estimate": estimate, "quota": {}}
+        return {
+            "accepted": len(kept),
+            "duplicates": duplicates,
+            "estimate": estimate,
+            "quota": USAGE,
+            "refusal": self.refusal,
+        }
 
     def _create(self, project: str, body: dict[str, Any]) -> Answer:
         kept, duplicates = _unique(body["items"])

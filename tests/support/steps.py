@@ -353,6 +353,7 @@ def retry(
     deadline_at: datetime | None = None,
     usage_period: str = "",
     booked_by: str = "",
+    booked_microusd: int = 0,
     more_microusd: int = 0,
 ) -> Step:
     return Step(
@@ -367,6 +368,7 @@ def retry(
             deadline_at=deadline_at,
             usage_period=usage_period,
             booked_by=booked_by,
+            booked_microusd=booked_microusd,
             now=now,
             check_at=check_at,
             more_microusd=more_microusd,
@@ -380,6 +382,7 @@ def retry(
             deadline_at=deadline_at,
             usage_period=usage_period,
             booked_by=booked_by,
+            booked_microusd=booked_microusd,
             now=now,
             check_at=check_at,
             more_microusd=more_microusd,

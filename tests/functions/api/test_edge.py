@@ -246,7 +246,7 @@ def test_an_event_that_is_none_answers_500_when_the_gateway_sends_nonsense(
         ("DELETE", "/v1/health"),
         ("POST", "/v1/kinds"),
         ("GET", "/v1/health/"),
-        ("GET", "/v1/projects/p/usage"),
+        ("GET", "/v1/projects/p/nothing"),
     ],
 )
 def test_an_unknown_route_answers_a_404_problem(desk: FrontDesk, method: str, path: str) -> None:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.clock import SystemClock
-from shared.errors import RequestError
+from shared.errors import ErrorCode, RequestError, item_error
 from shared.jobs.ids import PROJECT, new_id
+from shared.jobs.quotas import Amount, month_of
 from shared.store.loads import LoadStore
 from shared.store.projects import Project
+from shared.store.usages import UsageStore
 from tests.support.front_desk import FrontDesk, body_of
 
 if TYPE_CHECKING:
@@ -81,6 +83,30 @@ def test_as_many_jobs_as_the_limit_allows_are_made_when_fifty_race(busy_desk: Fr
     assert len(busy_desk.client().get(busy_desk.jobs, query={"limit": "100"}).json["items"]) == 10
     load = LoadStore(busy_desk.store()).read("alice", busy_desk.project)
     assert (load.unfinished, len(load.starts)) == (10, 10)
+
+
+@pytest.mark.acceptance(3)
+def test_quota_is_never_overdrawn_and_is_settled_to_the_item_when_creations_and_ends_race(busy_desk: FrontDesk) -> None:
+    desk = busy_desk
+    desk.settings = {"items_per_month": 32}  # room for ten jobs of three items
+    desk.workshop.claude.errors[2] = [item_error(ErrorCode.REFUSED, "No.") for _ in range(4)]
+
+    met = Counter(race(desk, 50, items=3))
+
+    assert met == {"created": 10, "quota_exceeded": 40}
+    usages, month = UsageStore(desk.store()), month_of(desk.clock.now())
+    assert usages.read(desk.project, month).reserved.items == 30
+    page = desk.services().jobs.page(desk.project, status=None, after=None, limit=100)
+    paths = [f"{desk.jobs}/{ledger.job_id}" for ledger in page.ledgers]
+    assert desk.client().post(f"{paths[0]}/cancel").status == 200
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(desk.finish, paths))
+    ledgers = [desk.ledger(path) for path in paths]
+    assert all(ledger.final for ledger in ledgers)
+    completed, cost = sum(job.completed for job in ledgers), sum(job.cost_microusd for job in ledgers)
+    assert completed == 27 - 4
+    assert usages.read(desk.project, month).taken == usages.read(desk.project, month).used == Amount(completed, cost)
+    assert LoadStore(desk.store()).read("alice", desk.project).unfinished == 0
 
 
 @pytest.mark.acceptance(40)

@@ -10,9 +10,12 @@ import boto3
 import pytest
 
 from shared.clock import SystemClock
+from shared.jobs.quotas import Amount
 from shared.jobs.statuses import CancelReason, JobStatus
 from shared.store.attributes import attributes
 from shared.store.keys import ledger_key, spec_key
+from shared.store.projects import Project, ProjectStore
+from shared.store.usages import UsageStore
 from shared.turns.claiming import Held
 from tests.support.clock import ManualClock
 from tests.support.workshop import Workshop
@@ -122,9 +125,29 @@ def test_sweep_tells_what_it_did_when_it_is_run_by_hand(workshop: Workshop, comm
     assert workshop.receive() is not None
 
 
+def test_project_keeps_a_quota_of_its_own_until_the_default_holds_again(workshop: Workshop, command: Command) -> None:
+    project_id = workshop.project_id
+    ProjectStore(workshop.table).create(Project(project_id, "Blog", workshop.clock.now()), owner="alice")
+    store, default = UsageStore(workshop.table), Amount(10, 10)
+
+    shown = command("admin", "quota", project_id)
+    command("admin", "quota", project_id, "--items", "5", "--usd", "2.5")
+    assert store.quota(project_id, default) == Amount(5, 2_500_000)
+    ran = command("admin", "quota", project_id, "--items", "6", "--json")
+    assert store.quota(project_id, default) == Amount(6, 2_500_000)
+    command("admin", "quota", project_id, "--default")
+
+    assert store.quota(project_id, default) == default
+    assert shown.out.splitlines()[1:] == ["items\tdefault\t0\t0", "usd\tdefault\t0.0\t0.0"]
+    assert json.loads(ran.out)["items"] == {"own": 6, "reserved": 0, "used": 0}
+    assert json.loads(ran.out)["usd"]["own"] == 2.5
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
+        (("quota", "tea"), 2),
+        (("quota", "prj_01JDA4Y2Z7QK3M8N5P6R9S0T1V", "--items", "5"), 4),
         (("inspect", "tea"), 2),
         (("cancel", "job_01JDA4Y3C0D1E2F3G4H5J6K7M8", "--project", "tea"), 2),
         (("inspect", "job_01JDA4Y3C0D1E2F3G4H5J6K7M8"), 4),

@@ -149,3 +149,15 @@ def test_obeys_no_markup_of_a_name(api: FakeApi, project: str, terminal: Termina
     api.add_job(project, ["[red]a[/red] :smile:"])
     _, text = terminal("items", "job_1")
     assert "[red]a[/red] :smile:" in text
+
+
+def test_shows_what_is_left_of_the_quota(command: Command, project: str) -> None:
+    ran = command("usage", "--project", project)
+
+    assert table(ran.out) == [
+        ["quota", "limit", "used", "reserved", "remaining"],
+        ["items", "100,000", "1,200", "50", "98,750"],
+        ["usd", "$2,000.00", "$0.1234", "$3.50", "$1,996.38"],
+    ]
+    assert "the next month begins at 2026-12-01 00:00 UTC" in ran.err
+    assert json.loads(command("usage", "--json").out)["items"]["used"] == 1_200

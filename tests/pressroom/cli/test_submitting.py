@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pressroom.cli.exits import ExitCode
 from tests.support.fake_api import Answer, FakeApi
 
 if TYPE_CHECKING:
@@ -123,8 +124,21 @@ def test_estimates_and_creates_nothing_in_a_dry_run(command: Command, api: FakeA
     assert ran.code == 0
     assert "items\t3\n" in ran.out
     assert "cost\t$0.0300\n" in ran.out
+    assert "Left this month: 98,750 items, $1,996.38." in ran.err
     assert "A dry run: nothing was created." in ran.err
     assert api.jobs == {}
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_says_in_a_dry_run_what_would_refuse_the_job(
+    command: Command, api: FakeApi, topics: Path, form: tuple[str, ...]
+) -> None:
+    api.refusal = {"code": "quota_exceeded", "detail": "2 are left.", "retry_after_seconds": 60}
+
+    ran = command("submit", topics, "--dry-run", *form)
+
+    assert ran.code == ExitCode.REFUSED
+    assert "quota_exceeded" in (ran.out if form else ran.err)
 
 
 def test_estimates_as_json(command: Command, topics: Path) -> None:

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 from shared.contracts.problems import BadFieldView, Problem
-from shared.contracts.views import DryRunView, ErrorView, EstimateView, ProjectView
+from shared.contracts.views import ErrorView, ProjectView
 from shared.errors import ErrorClass, ErrorCode
 
 
@@ -40,9 +40,3 @@ def test_a_problem_takes_further_members_and_leaves_out_what_it_has_not() -> Non
     assert Problem.model_validate(written | {"errors": [{"pointer": "/a", "detail": "b"}]}).errors == (
         BadFieldView(pointer="/a", detail="b"),
     )
-
-
-def test_a_quota_that_is_not_in_force_is_null() -> None:
-    estimate = EstimateView(input_tokens=1, output_tokens=1, cost_usd=1, minutes=1, basis="")
-
-    assert json.loads(DryRunView(accepted=1, duplicates=(), estimate=estimate).model_dump_json())["quota"] is None

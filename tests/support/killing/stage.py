@@ -32,12 +32,14 @@ from shared.clock import to_iso
 from shared.contracts.messages import LaneMessage
 from shared.ending.topic import SnsTopic
 from shared.jobs.items import idempotency_key
+from shared.jobs.quotas import Amount, booked_in, month_of, used_in
 from shared.jobs.statuses import JobStatus, PauseReason
 from shared.jobs.transitions import final_status
 from shared.store.events import EventStore
 from shared.store.keys import JOB_PREFIX, ledger_key, project_partition
 from shared.store.ledger_rows import ledger_from_row
 from shared.store.loads import LoadStore
+from shared.store.usages import UsageStore
 from shared.turns.claiming import Held
 from shared.turns.dispositions import Acknowledge
 from tests.support.clock import ManualClock
@@ -487,9 +489,15 @@ class Stage:
         assert not self.taken, "a message outlived its job"
 
     def _check_load(self, jobs: Sequence[Ledger]) -> None:
-        """What the owner has taken up is what her unfinished jobs take up, at every moment."""
+        """What the owner and the project have taken up is what the jobs take up, at every moment."""
         load = LoadStore(self.workshop.table).read("alice", self.desk.project)
         assert load.unfinished == sum(not job.final for job in jobs), (load, jobs)
+        usage = UsageStore(self.workshop.table).read(self.desk.project, month_of(self.workshop.clock.now()))
+        reserved, used = Amount(), Amount()
+        for job in jobs:
+            reserved += Amount() if job.final else booked_in(job)
+            used += Amount(job.settled_items, job.settled_microusd) + (used_in(job) if job.final else Amount())
+        assert (usage.reserved, usage.used) == (reserved, used), (usage, jobs)
 
     def _check_end_of(self, job: Ledger, calls: Counter[str], spared: int) -> None:
         rows = self.workshop.all_items(job)
