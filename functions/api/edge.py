@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from functions.api.bodies import read_body
 from functions.api.caller import caller_of
-from functions.api.problems import EXPECTED, fault, no_project, no_route, problem_of
+from functions.api.problems import EXPECTED, fault, no_method, no_project, no_route, problem_of
 from functions.api.routing import Answer, Call, Route
 from functions.api.validating import invalid
 from shared.errors import BadField, RequestError
@@ -97,7 +97,13 @@ class Edge:
             self.metrics.flush_metrics()
 
     def _unrouted(self, _: Exception) -> Response[Any]:
-        return _refusal(no_route(), self._resolver.current_event.raw_event)
+        event = self._resolver.current_event.raw_event
+        path, method = str(event.get("rawPath", "")), event["requestContext"]["http"]["method"]
+        found = [route for route in self.routes if route.pattern.fullmatch(path)]
+        most_concrete = min((len(route.parameters) for route in found), default=0)
+        allowed = sorted({route.method for route in found if len(route.parameters) == most_concrete})
+        # A name with characters that the resolver takes for none of its own matches here and not there.
+        return _refusal(no_method(method, allowed) if allowed and method not in allowed else no_route(), event)
 
     def _call(self, route: Route, event: Mapping[str, Any], path: Mapping[str, str]) -> Call:
         """The call, checked in the contract's order."""

@@ -32,6 +32,7 @@ WHO_MAY: Final = {
     SIGNED_IN: {"limits", "kinds", "createProject", "listProjects"},
     VIEWER: {
         "getProject",
+        "getUsage",
         "listJobs",
         "getJob",
         "listItems",
