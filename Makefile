@@ -81,6 +81,14 @@ faults: setup ## every call of AWS fails in every way, and at random (SOAK_SEEDS
 
 SOAK_SEEDS ?= 3
 
+.PHONY: contract
+contract: setup ## the API against its own OpenAPI document, longer (EXAMPLES=100, from SEED=1)
+	@SCHEMATHESIS_EXAMPLES=$(EXAMPLES) SCHEMATHESIS_SEED=$(SEED) $(BIN)/python -m pytest -n 0 --no-cov $(ARGS) \
+		tests/e2e/test_contract.py
+
+EXAMPLES ?= 100
+SEED ?= 1
+
 .PHONY: bench
 bench: setup ## AWS calls and units an item, throughput, import times
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -21,6 +21,9 @@ MAX_DEPTH: Final = 24
 MAX_MEMBERS: Final = 256
 """Likewise: no object of ours has so many fields, and every unknown one would be told."""
 
+_EXACT: Final = 2**53
+"""Up to here a float and the integer that it is are the same number."""
+
 
 def read_body(event: Mapping[str, Any], headers: Mapping[str, str], *, max_bytes: int) -> dict[str, Any] | None:
     """The event's body as a JSON object; None where there is none.
@@ -100,10 +103,11 @@ def _no_number(name: str) -> NoReturn:
 
 
 def _finite(text: str) -> float:
+    """A number with a point or an exponent. ``23.0`` is the integer 23: JSON has one kind of numbers."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(text)
-    return number
+    return int(number) if number.is_integer() and abs(number) <= _EXACT else number
 
 
 def _unfit(body: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:

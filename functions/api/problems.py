@@ -10,6 +10,8 @@ from shared.contracts.problems import BadFieldView, Problem
 from shared.errors import QueueUnavailableError, RequestError, StoreUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shared.contracts.sign_in import Scope
     from shared.jobs.statuses import ShownStatus
 
@@ -20,6 +22,7 @@ __all__ = [
     "insufficient_scope",
     "no_job",
     "no_member",
+    "no_method",
     "no_project",
     "no_route",
     "not_permitted",
@@ -29,6 +32,7 @@ __all__ = [
 EXPECTED: Final = (RequestError, StoreUnavailableError, QueueUnavailableError)
 """What :func:`problem_of` knows; everything else is a fault of ours."""
 _UNAVAILABLE_SECONDS: Final = 1
+_NO_METHOD: Final = "method_not_allowed"
 _INSUFFICIENT_SCOPE: Final = "insufficient_scope"
 """As RFC 6750 names it in the header, so that a client needs one name only."""
 
@@ -36,6 +40,12 @@ _INSUFFICIENT_SCOPE: Final = "insufficient_scope"
 def no_route() -> RequestError:
     """There is nothing at this address."""
     return RequestError(404, "not_found", "There is no such route.")
+
+
+def no_method(method: str, allowed: Sequence[str]) -> RequestError:
+    """There is something at this address, but it does not take that method."""
+    told = ", ".join(allowed)
+    return RequestError(405, _NO_METHOD, f"This route takes {told}, not {method}.", extra={"allow": told})
 
 
 def no_project() -> RequestError:
@@ -96,6 +106,8 @@ def problem_of(
         headers["Retry-After"] = str(told.retry_after_seconds)
     if told.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
+    if told.code == _NO_METHOD:  # RFC 9110, section 15.5.6
+        headers["Allow"] = str(told.extra["allow"])
     if told.code == _INSUFFICIENT_SCOPE:  # RFC 6750, section 3.1
         headers["WWW-Authenticate"] = f'Bearer error="{told.code}", scope="{told.extra["scope"]}"'
     return Answer(

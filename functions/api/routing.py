@@ -188,6 +188,11 @@ class Route:
         return tuple(_PARAMETER.findall(self.path))
 
     @property
+    def pattern(self) -> re.Pattern[str]:
+        """Which paths are the route's, whatever their method."""
+        return re.compile(_PARAMETER.sub("[^/]+", self.path))  # no other character of ours means anything there
+
+    @property
     def rule(self) -> str:
         """The path as Powertools writes it."""
         return _PARAMETER.sub(r"<\1>", self.path)

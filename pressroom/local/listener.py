@@ -117,8 +117,11 @@ class _Handler(BaseHTTPRequestHandler):
         )
         self._write(cast("_Server", self.server).app(request))
 
-    # The methods of HTTP; BaseHTTPRequestHandler answers 501 to any other.
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """``do_GET`` and the like: which methods a route takes is the API's to say, so any method reaches it."""
+        if name.startswith("do_"):
+            return self._answer
+        raise AttributeError(name)
 
     def _write(self, response: Response) -> None:
         self.send_response(response.status)

@@ -146,12 +146,12 @@ TAKE_OVER: Final = (GET, UPDATE, GET, UPDATE, VISIBILITY, BATCH_GET)
 SWEEP: Final = (*[QUERY] * 8, BATCH_GET)
 
 API: Final = (
-    Flow("a job is created", stages.nothing, creates, (GET, TRANSACT, SEND_BATCH, UPDATE), (202, None)),
+    Flow("a job is created", stages.nothing, creates, (GET, GET, TRANSACT, SEND_BATCH, UPDATE), (202, None)),
     Flow(
         "a large job is taken in",
         stages.nothing,
         takes_in,
-        (GET, TRANSACT, TRANSACT, UPDATE),
+        (GET, GET, TRANSACT, TRANSACT, UPDATE),
         (202, LARGE),
         ends={"cancelled": LARGE},
         cancels=True,
@@ -160,7 +160,7 @@ API: Final = (
         "an intake is finished by its key",
         stages.unsealed,
         takes_in,
-        (GET, TRANSACT, GET, GET, UPDATE, TRANSACT, TRANSACT, UPDATE),
+        (GET, GET, TRANSACT, GET, GET, UPDATE, TRANSACT, TRANSACT, UPDATE),
         (202, LARGE),
         ends={"cancelled": LARGE},
         cancels=True,
@@ -187,7 +187,7 @@ API: Final = (
         "a job is retried",
         stages.failed,
         asks("POST", "/retry"),
-        (GET, GET, GET, QUERY, TRANSACT, GET, SEND_BATCH, UPDATE),
+        (GET, GET, GET, QUERY, GET, TRANSACT, GET, SEND_BATCH, UPDATE),
         202,
         told=2,
     ),

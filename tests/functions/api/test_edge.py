@@ -217,8 +217,6 @@ def test_an_event_that_is_none_answers_500_when_the_gateway_sends_nonsense(
     [
         ("GET", "/"),
         ("GET", "/v2/health"),
-        ("DELETE", "/v1/health"),
-        ("POST", "/v1/kinds"),
         ("GET", "/v1/health/"),
         ("GET", "/v1/projects/p/nothing"),
     ],
@@ -229,6 +227,21 @@ def test_an_unknown_route_answers_a_404_problem(desk: FrontDesk, method: str, pa
     assert answer.status == 404
     assert answer.json["detail"] == "There is no such route."
     assert answer.json["instance"] == path
+
+
+def test_a_known_route_answers_405_with_what_it_takes_when_the_method_is_another(desk: FrontDesk) -> None:
+    told = {
+        ("DELETE", "/v1/health"): "GET",
+        ("POST", "/v1/kinds"): "GET",
+        ("TRACE", "/v1/projects"): "GET, POST",
+        ("GET", f"{desk.jobs}/job_1/pause"): "POST",
+    }
+
+    for (method, path), allowed in told.items():
+        answer = desk.client().call(method, path)
+
+        assert (answer.status, answer.json["code"]) == (405, "method_not_allowed")
+        assert answer.headers["allow"] == allowed
 
 
 @pytest.mark.parametrize("path", ["/v1/health", "/v1/limits", "/nowhere", "/v1/projects/x"])
