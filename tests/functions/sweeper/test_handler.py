@@ -35,6 +35,7 @@ def cold_start(
         monkeypatch.setenv(name, value)
     entry.sweeper.cache_clear()
     entry.eraser.cache_clear()
+    entry.meter.cache_clear()
     yield Workshop.over(moto_table, moto_work_queue)
     entry.sweeper.cache_clear()
     entry.eraser.cache_clear()
@@ -78,7 +79,7 @@ def test_summary_tells_what_was_done_when_a_run_is_over(
         "erased": {},
     }
     assert cold_start.ledger(job).status is JobStatus.COMPLETED
-    assert metrics(capsys.readouterr().out) == {"JobsLookedAt": [1.0]}
+    assert metrics(capsys.readouterr().out) == {"JobsLookedAt": 1, "Repairs": 1}
 
 
 def test_alarms_have_their_numbers_when_rows_are_wrong(
@@ -89,7 +90,7 @@ def test_alarms_have_their_numbers_when_rows_are_wrong(
 
     assert entry.handler({}, FakeContext())["failed"] == 1
 
-    assert metrics(capsys.readouterr().out) == {"JobsLookedAt": [2.0], "LedgerMismatch": [1.0], "LooksFailed": [1.0]}
+    assert metrics(capsys.readouterr().out) == {"JobsLookedAt": 2, "LedgerMismatch": 1, "LooksFailed": 1, "Repairs": 1}
     told = {getattr(record, "code", None) for record in caplog.records if record.levelname == "ERROR"}
     assert told == {"ledger_mismatch", "internal_error"}
 
@@ -102,7 +103,7 @@ def test_run_is_cut_short_when_its_time_is_over(
 
     assert entry.handler({}, FakeContext())["is_whole"] is False
 
-    assert metrics(capsys.readouterr().out) == {"JobsLookedAt": [0.0], "SweepsCutShort": [1.0]}
+    assert metrics(capsys.readouterr().out) == {"JobsLookedAt": 0, "SweepsCutShort": 1}
 
 
 def test_what_is_deleted_is_erased_when_the_run_has_looked_at_all_jobs(
@@ -119,4 +120,4 @@ def test_what_is_deleted_is_erased_when_the_run_has_looked_at_all_jobs(
     summary = entry.handler({}, FakeContext())
 
     assert summary["erased"] == {"jobs": 1, "rows": 3}  # the spec and two items
-    assert metrics(capsys.readouterr().out) == {"JobsLookedAt": [0.0], "RowsErased": [3.0]}
+    assert metrics(capsys.readouterr().out) == {"JobsLookedAt": 0, "RowsErased": 3}
