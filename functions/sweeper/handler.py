@@ -6,8 +6,7 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
 from functions.sweeper.settings import SweeperSettings
 from functions.sweeper.sweep import ACTOR, Sweeper
@@ -15,6 +14,7 @@ from shared import environment, snapshots
 from shared.clock import SystemClock
 from shared.ending.closing import Closer
 from shared.ending.topic import SnsTopic
+from shared.metering import Meter
 from shared.queue.dispatch import WorkQueue
 from shared.store.dynamodb import DynamoTable
 from shared.store.intake import IntakeStore
@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 __all__ = ["handler"]
 
 logger = Logger(service="sweeper")
-metrics = Metrics(namespace="Pressroom", service="sweeper")
+
+
+@cache
+def meter() -> Meter:
+    """What counts; made at the first event."""
+    return Meter("sweeper", environment.read(SweeperSettings, os.environ).table_name, SystemClock())
 
 
 @cache
@@ -48,7 +53,7 @@ def sweeper() -> Sweeper:
         closer=Closer(ledgers, items, SnsTopic.from_env(settings.topic_arn), clock, actor=ACTOR),
         clock=clock,
         logger=logger,
-        meter=_count,
+        meter=meter().count,
         jobs_a_run=settings.jobs_a_run,
     )
 
@@ -73,17 +78,10 @@ def handler(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
         "is_whole": swept.is_whole,
     }
     logger.info("swept", summary=summary)
-    _count("JobsLookedAt", swept.looked)  # at every run, so that silence can be told from peace
-    if swept.failed:
-        _count("LooksFailed", swept.failed)
-    if not swept.is_whole:
-        _count("SweepsCutShort", 1)
-    metrics.flush_metrics()
+    counts = {"LooksFailed": swept.failed, "Repairs": swept.repaired.total(), "SweepsCutShort": int(not swept.is_whole)}
+    # JobsLookedAt at every run, so that silence can be told from peace.
+    meter().count_all({"JobsLookedAt": swept.looked, **{name: value for name, value in counts.items() if value}})
     return summary
-
-
-def _count(name: str, count: int) -> None:
-    metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
 
 
 snapshots.keep_ready(sweeper, environ=os.environ)

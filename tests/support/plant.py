@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from functions.api.edge import Edge
@@ -166,9 +166,7 @@ class Plant:
 
     def _respond(self, event: Any, context: Any) -> dict[str, Any]:
         services = self.services()
-        return Edge(ROUTES, lambda: services, self.logger, Metrics(namespace="Test", service="test")).respond(
-            event, context
-        )
+        return Edge(ROUTES, lambda: services, self.logger, lambda *_: None).respond(event, context)
 
     def once(self, method: str, path: str, body: object = None, **parts: Any) -> HttpAnswer:
         """One request, never answered by a fault of ours; repeated only where callers are patient."""

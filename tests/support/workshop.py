@@ -27,6 +27,7 @@ from shared.jobs.items import effective_status, find_in_work
 from shared.jobs.lanes import first_generation_lanes
 from shared.jobs.ledger import Ledger
 from shared.jobs.spec import JobOptions, JobSpec
+from shared.metering import Meter
 from shared.queue.dispatch import WorkQueue, message_for
 from shared.store.brake import BrakeStore
 from shared.store.dynamodb import DynamoTable
@@ -112,6 +113,8 @@ class Workshop:
     random: Callable[[], float] = lambda: 0.5
     seconds_left: float = 900.0
     metrics: Counter[str] = field(default_factory=Counter)
+    metered: list[str] = field(default_factory=list)
+    """The processor's metrics, a line each."""
 
     def __post_init__(self) -> None:
         self.project_id = new_id(PROJECT, self.clock.now())
@@ -182,6 +185,7 @@ class Workshop:
             views=LaneViews(self.table),
             clock=self.clock,
             logger=logger,
+            meter=Meter("processor", self.table.name, self.clock, self.metered.append),
         )
 
     def finalizer(self) -> Closer:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from aws_lambda_powertools import Metrics
 
 from functions.api.edge import Edge
 from functions.api.routes import ROUTES
@@ -71,7 +70,7 @@ class Doors:
         desk.join("erin", "editor")
         desk.client("mallory").post("/v1/projects", {"name": "Elsewhere"})
         services = desk.services()
-        edge = Edge(ROUTES, lambda: services, desk.logger, Metrics(namespace="Test", service="test"))
+        edge = Edge(ROUTES, lambda: services, desk.logger, desk.workshop.count)
 
         def invoke(event: Any, *, request_id: str, patience_seconds: float) -> Any:
             del request_id, patience_seconds
