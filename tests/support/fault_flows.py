@@ -90,8 +90,9 @@ def finalizes(plant: Plant, job: Ledger) -> object:
 
 
 def sweeps(plant: Plant, _: Ledger) -> object:
+    """A run of the sweeper; None where it could not even read its list, and the next run does all of it."""
     swept = plant.sweep()
-    return swept.looked, swept.failed, dict(swept.repaired)
+    return swept and (swept.looked, swept.failed, dict(swept.repaired))
 
 
 def redrives(plant: Plant, job: Ledger) -> object:
@@ -141,6 +142,7 @@ SEND_BATCH: Final = "sqs.SendMessageBatch"
 VISIBILITY: Final = "sqs.ChangeMessageVisibility"
 PUBLISH: Final = "sns.Publish"
 INVOKE: Final = "lambda.Invoke"
+SECRET: Final = "secretsmanager.GetSecretValue"
 CLAIM: Final = (GET, UPDATE, VISIBILITY, BATCH_GET)
 TAKE_OVER: Final = (GET, UPDATE, GET, UPDATE, VISIBILITY, BATCH_GET)
 SWEEP: Final = (*[QUERY] * 8, BATCH_GET)
@@ -242,6 +244,7 @@ PROCESSOR: Final = (
         "Acknowledge",
         ends=CUT,
     ),
+    Flow("Claude's key is read", stages.without_a_key, consumes, (*CLAIM, SECRET, TRANSACT), "Acknowledge"),
     Flow("a call is looked after", stages.slowly_written, consumes, (*CLAIM, GET, TRANSACT), "Acknowledge"),
     Flow(
         "a refusal for the rate sets the brake",

@@ -44,7 +44,7 @@ _TRANSACTION: Final = {
     "Update": "UpdateItem",
 }
 """A member of a transaction is allowed as the action that it is."""
-_MEMBERS: Final = 6
+_MEMBERS: Final = 8
 _LARGE: Final = 8
 """Items that are too many for one transaction of :data:`_MEMBERS`."""
 
