@@ -96,7 +96,7 @@ def _imports() -> None:
 
 
 def _memory() -> None:
-    print("The most memory that a function holds: from its bundle, its first events handled, Lambda's own part not in it")
+    print("The most memory that a function holds, from its bundle and with its events; Lambda's own part is not in it")
     with TemporaryDirectory(prefix="pressroom-bundles-") as folder, running_emulator() as emulator:
         (Path(folder) / "runtime").mkdir()
         runtime = imports.lay_out_runtime(Path(folder) / "runtime")
@@ -109,7 +109,13 @@ def _memory() -> None:
 
 
 if __name__ == "__main__":
-    _PARTS: dict[str, Callable[[], None]] = {"costs": _costs, "rates": _rates, "brake": _brake, "starts": _imports, "memory": _memory}
+    _PARTS: dict[str, Callable[[], None]] = {
+        "costs": _costs,
+        "rates": _rates,
+        "brake": _brake,
+        "starts": _imports,
+        "memory": _memory,
+    }
     _parser = argparse.ArgumentParser(prog="make bench", description="What an item, a creation and a start cost.")
     _parser.add_argument("--only", choices=_PARTS, help="one part")
     _only = _parser.parse_args().only

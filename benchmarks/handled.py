@@ -49,7 +49,7 @@ class Handled:
 
     imported_megabytes: float
     peak_megabytes: float
-    """At the end of all events; megabytes are of Lambda's kind, 1024 × 1024 bytes."""
+    """At the end of all events; a megabyte is 2**20 bytes, as Lambda counts."""
     cpu_seconds: tuple[float, ...]
     log_bytes: int
     """Written by the function, of all events."""
@@ -170,9 +170,7 @@ def open_stage(emulator: Emulator) -> Iterator[Stage]:
             client.close()
 
 
-def run(
-    module: str, path: Sequence[Path], environ: Mapping[str, str], events: Sequence[Mapping[str, Any]]
-) -> Handled:
+def run(module: str, path: Sequence[Path], environ: Mapping[str, str], events: Sequence[Mapping[str, Any]]) -> Handled:
     """Hand ``events`` to ``module.handler`` in a fresh interpreter that finds only ``path`` and the standard library.
 
     Raises:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CEILINGS", "measure"]
 
-CEILINGS: Final = {name: 128 * 2 / 3 for name in handled.FUNCTIONS} | {"processor": 256 * 2 / 3}
+CEILINGS: Final = dict.fromkeys(handled.FUNCTIONS, 128 * 2 / 3) | {"processor": 256 * 2 / 3}
 """Megabytes: two thirds of the processor's 256 and of the 128 that the others could do with."""
 _REFUSED: Final = 400
 
