@@ -45,14 +45,15 @@ class Function(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         full_name = f"pressroom-{stage.name}-{name}"
-        logs = log_group(self, f"/aws/lambda/{full_name}", stage)
+        self.short_name = name
+        self.logs = log_group(self, f"/aws/lambda/{full_name}", stage)
         self.role = aws_iam.Role(
             self,
             "Role",
             assumed_by=aws_iam.ServicePrincipal("lambda.amazonaws.com"),
             description=f"What {full_name} may do",
         )
-        self.allow(logs.log_group_arn, "logs:CreateLogStream", "logs:PutLogEvents")
+        self.allow(self.logs.log_group_arn, "logs:CreateLogStream", "logs:PutLogEvents")
         self.function = aws_lambda.Function(
             self,
             "Function",
@@ -66,7 +67,7 @@ class Function(Construct):
             timeout=Duration.seconds(timeout_seconds),
             memory_size=stage.memory_mb.get(name, memory_mb),
             reserved_concurrent_executions=stage.reserved_concurrency.get(name),
-            log_group=logs,
+            log_group=self.logs,
             tracing=aws_lambda.Tracing.ACTIVE if stage.tracing else aws_lambda.Tracing.DISABLED,
             role=self.role,
             recursive_loop=recursive_loop,
@@ -93,7 +94,7 @@ class Function(Construct):
         if on:
             Validations.of(self.role).acknowledge(
                 Acknowledgment(
-                    id="AwsSolutions::AwsSolutions-IAM5",
+                    id="AwsSolutions::AwsSolutions-IAM5[Resource::*]",
                     reason="X-Ray's actions for writing segments know no resources: AWS takes them on all only.",
                 )
             )

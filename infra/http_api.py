@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final, cast
 
-from aws_cdk import Acknowledgment, Validations, aws_apigatewayv2
+from aws_cdk import Acknowledgment, Duration, Validations, aws_apigatewayv2, aws_certificatemanager
 from aws_cdk.aws_apigatewayv2_authorizers import HttpJwtAuthorizer
 from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
@@ -50,6 +50,7 @@ class HttpApi(Construct):
             api_name=name,
             description=f"Pressroom's HTTP API ({stage.name})",
             create_default_stage=False,
+            cors_preflight=_cors(stage),
             default_integration=integration,
             default_authorizer=HttpJwtAuthorizer(
                 "Tokens",
@@ -61,6 +62,7 @@ class HttpApi(Construct):
         )
         for path in _PUBLIC_PATHS:
             self._open(path, integration)
+        self.logs = log_group(self, f"/aws/vendedlogs/{name}-http-api", stage)
         self.stage = self.gateway.add_stage(
             "Stage",
             stage_name="$default",
@@ -72,9 +74,26 @@ class HttpApi(Construct):
         cast(
             "aws_apigatewayv2.CfnStage", self.stage.node.default_child
         ).access_log_settings = aws_apigatewayv2.CfnStage.AccessLogSettingsProperty(
-            destination_arn=log_group(self, f"/aws/vendedlogs/{name}-http-api", stage).log_group_arn,
+            destination_arn=self.logs.log_group_arn,
             format=json.dumps(_ACCESS_LOG),
         )
+        self.domain = self._name(stage)
+
+    def _name(self, stage: Stage) -> aws_apigatewayv2.DomainName | None:
+        """The stage's own domain, over the gateway."""
+        if not stage.domain_name:
+            return None
+        domain = aws_apigatewayv2.DomainName(
+            self,
+            "Domain",
+            domain_name=stage.domain_name,
+            certificate=aws_certificatemanager.Certificate.from_certificate_arn(
+                self, "Certificate", stage.domain_certificate_arn
+            ),
+            security_policy=aws_apigatewayv2.SecurityPolicy.TLS_1_2,
+        )
+        aws_apigatewayv2.ApiMapping(self, "Mapping", api=self.gateway, domain_name=domain, stage=self.stage)
+        return domain
 
     @property
     def url(self) -> str:
@@ -96,3 +115,16 @@ class HttpApi(Construct):
                     reason="Public by design: health, the OpenAPI document and its reader.",
                 )
             )
+
+
+def _cors(stage: Stage) -> aws_apigatewayv2.CorsPreflightOptions | None:
+    """What browsers are told of other origins: nothing where the stage names none."""
+    if not stage.cors_origins:
+        return None
+    return aws_apigatewayv2.CorsPreflightOptions(
+        allow_origins=list(stage.cors_origins),
+        allow_methods=[aws_apigatewayv2.CorsHttpMethod.ANY],
+        allow_headers=["authorization", "content-type", "idempotency-key", "if-none-match"],
+        expose_headers=["etag", "link", "location", "retry-after", "x-request-id"],
+        max_age=Duration.hours(1),
+    )

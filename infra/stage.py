@@ -10,7 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, Self, get_type_hints
 
-from infra.checks import Check, Members, OneOf, Optional, Text, Whole, YesNo
+from infra.checks import Check, Each, Members, OneOf, Optional, Text, Whole, YesNo
 
 __all__ = ["FUNCTIONS", "RETENTIONS", "ConfigurationError", "Stage"]
 
@@ -22,6 +22,8 @@ RETENTIONS: Final = (
 )
 """CloudWatch's periods as CDK names them."""
 _NAME: Final = Text(r"[a-z][a-z0-9-]{0,19}", "dev: at most 20 small letters, digits and hyphens")
+_EMAIL: Final = Text(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", "ada@example.com")
+_ORIGIN: Final = Text(r"https?://[a-z0-9.-]+(:\d+)?", "https://tools.example.com")
 
 
 class ConfigurationError(ValueError):
@@ -53,6 +55,22 @@ class Stage:
     """Invocations kept for a function, which are also its most; 0 stops it."""
     tracing: Annotated[bool, YesNo()] = False
     """X-Ray follows every invocation."""
+    notify_emails: Annotated[Sequence[str], Each(_EMAIL, 10)] = field(default_factory=list)
+    """Who is told of finished jobs; AWS asks each whether they want it."""
+    alarm_emails: Annotated[Sequence[str], Each(_EMAIL, 10)] = field(default_factory=list)
+    """Who is told of alarms, likewise."""
+    cost_alarm_usd: Annotated[int, Whole(1, 1_000_000)] = 25
+    """An alarm tells when Claude costs more within an hour."""
+    repairs_alarm: Annotated[int, Whole(1, 1_000_000)] = 20
+    """An alarm tells when the sweeper makes so many repairs within 15 minutes."""
+    queue_age_alarm_minutes: Annotated[int, Whole(1, 20_000)] = 60
+    """An alarm tells when a message has waited for longer."""
+    cors_origins: Annotated[Sequence[str], Each(_ORIGIN, 20)] = field(default_factory=list)
+    """Pages of these origins may call the API."""
+    domain_name: Annotated[str, Optional(Text(r"([a-z0-9-]+\.)+[a-z]{2,}", "press.example.com"))] = ""
+    """Where the API is also reached; DNS is somebody else's."""
+    domain_certificate_arn: Annotated[str, Optional(Text(r"arn:aws[a-z-]*:acm:.+", "arn:aws:acm:…"))] = ""
+    """The certificate of ``domain_name``, in the stack's region."""
     limits: Annotated[Mapping[str, Any], Members(None, None)] = field(default_factory=dict)
     """Replacements of the api's limits, by their names in its settings."""
     machines: Annotated[Mapping[str, Sequence[str]], Members(None, None)] = field(default_factory=dict)
@@ -66,6 +84,8 @@ class Stage:
         ]
         if not flaws and self.request_burst < self.requests_per_second:
             flaws = [f"request_burst is {self.request_burst}, less than requests_per_second"]
+        if not flaws and bool(self.domain_name) != bool(self.domain_certificate_arn):
+            flaws = ["domain_name and domain_certificate_arn need each other"]
         reserved = self.reserved_concurrency.get("processor") if not flaws else None
         if reserved is not None and 0 < reserved < self.processor_concurrency:
             # The queue would deliver what cannot start, and count a receive for each: letters would die of it.

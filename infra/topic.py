@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import aws_sns
+from aws_cdk import Acknowledgment, Validations, aws_sns, aws_sns_subscriptions
 from constructs import Construct
 
 from infra.pinning import pin
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from infra.stage import Stage
 
-__all__ = ["JobTopic"]
+__all__ = ["JobTopic", "tell"]
 
 
 class JobTopic(Construct):
@@ -28,8 +30,21 @@ class JobTopic(Construct):
             enforce_ssl=True,
         )
         pin(self.topic, "JobTopic")
+        tell(self.topic, stage.notify_emails)
 
     @property
     def arn(self) -> str:
         """The ARN of the topic."""
         return self.topic.topic_arn
+
+
+def tell(topic: aws_sns.Topic, addresses: Sequence[str]) -> None:
+    """Send what ``topic`` tells to these e-mail addresses, once their owners agree."""
+    for address in addresses:
+        subscription = topic.add_subscription(aws_sns_subscriptions.EmailSubscription(address))
+        Validations.of(subscription).acknowledge(
+            Acknowledgment(
+                id="Serverless::Serverless-SNSRedrivePolicy",
+                reason="An e-mail that is not delivered has no use later; the job and the alarm show what it said.",
+            )
+        )

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools.event_handler.api_gateway import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.metrics import MetricUnit
 from pydantic import BaseModel
 
 from functions.api.bodies import read_body
@@ -27,7 +27,7 @@ from shared.store.projects import Role
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from aws_lambda_powertools import Logger, Metrics
+    from aws_lambda_powertools import Logger
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from functions.api.services import Services
@@ -42,12 +42,12 @@ _BASE64_FROM: Final = 512 * 1024
 
 @dataclass(frozen=True)
 class Edge:
-    """The API over a table of routes. ``services`` makes them at the first request that needs them."""
+    """The API over a table of routes. ``services`` makes them at the first request; ``meter`` counts what happens."""
 
     routes: Sequence[Route]
     services: Callable[[], Services]
     logger: Logger
-    metrics: Metrics
+    meter: Callable[[str, int], None]
     _resolver: APIGatewayHttpResolver = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -75,7 +75,7 @@ class Edge:
                 "headers": refusal.headers,
                 "cookies": [],
             }
-        self.logger.info("answered", route=event.get("rawPath"), status=response["statusCode"])
+        self.logger.info("answered", extra={**_names(event), "status": response["statusCode"]})
         return _portable(response)
 
     def _served(self, route: Route) -> Callable[..., Response[Any]]:
@@ -92,9 +92,7 @@ class Edge:
 
     def _count(self, counts: Mapping[str, int]) -> None:
         for name, value in counts.items():
-            self.metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
-        if counts:
-            self.metrics.flush_metrics()
+            self.meter(name, value)
 
     def _unrouted(self, _: Exception) -> Response[Any]:
         event = self._resolver.current_event.raw_event
@@ -148,6 +146,15 @@ def _entitled(event: Mapping[str, Any], scope: Scope) -> str:
 
 def _request_id(event: Mapping[str, Any]) -> str:
     return str((event.get("requestContext") or {}).get("requestId", ""))
+
+
+def _names(event: Mapping[str, Any]) -> dict[str, str]:
+    """What a request is about, by the names that all functions' logs have in common."""
+    path = str(event.get("rawPath", ""))
+    parts = path.split("/")
+    named = pairwise(parts)
+    places = {"projects": "project", "jobs": "job", "items": "position"}
+    return {"route": path} | {places[before]: value for before, value in named if before in places and value}
 
 
 def _refusal(error: Any, event: Mapping[str, Any]) -> Response[Any]:  # noqa: ANN401  one of EXPECTED

@@ -12,13 +12,16 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 
 from functions.api.edge import Edge
 from functions.api.routes import ROUTES
 from functions.api.services import Services
 from functions.api.settings import ApiSettings
 from shared import environment, snapshots
+from shared.clock import SystemClock
+from shared.errors import SettingsError
+from shared.metering import Meter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +34,6 @@ gc.freeze()  # what is loaded stays: later collections need not look at it, and 
 gc.enable()
 
 logger = Logger(service="api")
-metrics = Metrics(namespace="Pressroom", service="api")
 
 
 @cache
@@ -43,7 +45,15 @@ def services() -> Services:
 @cache
 def edge() -> Edge:
     """The API; made at the first request."""
-    return Edge(ROUTES, services, logger, metrics)
+    return Edge(ROUTES, services, logger, Meter("api", _deployment(), SystemClock()).count)
+
+
+def _deployment() -> str:
+    """Whose metrics these are; a request that finds no settings is a fault that is counted too."""
+    try:
+        return environment.read(ApiSettings, os.environ).table_name
+    except SettingsError:
+        return "unknown"
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:

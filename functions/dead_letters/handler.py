@@ -7,8 +7,7 @@ import random
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
 from functions.dead_letters.redriver import ACTOR, Redriver
 from functions.dead_letters.settings import DeadLettersSettings
@@ -16,6 +15,7 @@ from shared import environment, snapshots
 from shared.clock import SystemClock
 from shared.contracts.messages import LaneMessage, LaterMessageError, MalformedMessageError
 from shared.errors import QueueUnavailableError
+from shared.metering import Meter
 from shared.queue.dispatch import WorkQueue
 from shared.store.dynamodb import DynamoTable
 from shared.store.items import ItemStore
@@ -35,13 +35,18 @@ _LATER_SECONDS: Final = 60.0
 """How long a letter waits that this version does not understand."""
 
 logger = Logger(service="dead_letters")
-metrics = Metrics(namespace="Pressroom", service="dead_letters")
 
 
 @cache
 def letters() -> WorkQueue:
     """The queue that drives this function; only the visibility of its messages is set."""
     return WorkQueue.from_env(environment.read(DeadLettersSettings, os.environ).dead_letters_url)
+
+
+@cache
+def meter() -> Meter:
+    """What counts; made at the first event."""
+    return Meter("dead_letters", environment.read(DeadLettersSettings, os.environ).table_name, SystemClock())
 
 
 @cache
@@ -57,7 +62,7 @@ def redriver() -> Redriver:
         settler=Settler(Claimer(ledgers, items, clock, actor=ACTOR), clock, random.random),
         clock=clock,
         logger=logger,
-        meter=_count,
+        meter=meter().count,
     )
 
 
@@ -79,13 +84,12 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, list[
     """
     logger.set_correlation_id(context.aws_request_id)
     kept = [record["messageId"] for record in event["Records"] if not _consume(record, context)]
-    metrics.flush_metrics()
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in kept]}
 
 
 def _consume(record: Mapping[str, Any], context: LambdaContext) -> bool:
     """Handle one letter; whether it may go."""
-    _count("DeadLetters", 1)
+    meter().count("DeadLetters")
     try:
         message = LaneMessage.from_json(record["body"])
     except LaterMessageError as error:
@@ -108,10 +112,6 @@ def _kept(record: Mapping[str, Any], seconds: float) -> bool:
     except QueueUnavailableError as error:
         logger.warning("the letter keeps the queue's visibility", exc_info=error)
     return False
-
-
-def _count(name: str, count: int) -> None:
-    metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
 
 
 snapshots.keep_ready(letters, redriver, environ=os.environ)

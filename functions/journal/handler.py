@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools import Logger
 
+from functions.journal.counting import count
 from functions.journal.settings import JournalSettings
 from functions.journal.write import Journal
 from shared import environment, snapshots
+from shared.clock import SystemClock
 from shared.errors import CorruptRowError
+from shared.metering import Meter
 from shared.store.dynamodb import DynamoTable
 from shared.store.events import EventStore
 from shared.store.items import ItemStore
@@ -37,6 +40,12 @@ def journal() -> Journal:
     settings = environment.read(JournalSettings, os.environ)
     table = DynamoTable.from_env(settings.table_name)
     return Journal(EventStore(table), ItemStore(table))
+
+
+@cache
+def meter() -> Meter:
+    """What counts; made at the first event."""
+    return Meter("journal", environment.read(JournalSettings, os.environ).table_name, SystemClock())
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> Response:
@@ -65,6 +74,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> Response:
         journal().write(rows)
     except Exception as error:  # noqa: BLE001  the same edge
         return _failed_from(records[0], error, "events could not be written")
+    count(rows, meter())
     logger.info("written", records=len(records), events=len(rows))
     return response
 

@@ -19,6 +19,7 @@ from shared import environment, snapshots
 from shared.clock import SystemClock
 from shared.contracts.messages import LaneMessage, LaterMessageError, MalformedMessageError
 from shared.generation.client import ClaudeClient
+from shared.metering import Meter
 from shared.queue.dispatch import WorkQueue
 from shared.store.brake import BrakeStore
 from shared.store.dynamodb import DynamoTable
@@ -60,6 +61,7 @@ def processor() -> Processor:
         views=LaneViews(hasty),
         clock=clock,
         logger=logger,
+        meter=Meter("processor", settings.table_name, clock),
     )
 
 

@@ -28,6 +28,7 @@ from shared.turns.settling import Turn, turn_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from aws_lambda_powertools import Logger
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from shared.clock import Clock
     from shared.contracts.messages import LaneMessage
     from shared.generation.answers import Generation
+    from shared.metering import Meter
     from shared.queue.dispatch import WorkQueue
     from shared.store.items import ItemStore
     from shared.store.lane_views import LaneViews
@@ -72,6 +74,7 @@ class Processor:
     views: LaneViews
     clock: Clock
     logger: Logger
+    meter: Meter
 
     def advance(
         self, message: LaneMessage, *, delivery: Delivery | None, trace_id: str, seconds_left: Callable[[], float]
@@ -86,6 +89,8 @@ class Processor:
         """
         admission = self.gate.admit(message)
         if not isinstance(admission, Admission):
+            if isinstance(admission, Keep):
+                self.meter.count("BrakeHeld")
             return admission
         try:
             held = self.settler.claimer.acquire(message)
@@ -162,16 +167,33 @@ class Processor:
         )
         if len(held.lane.attempts) >= turn.spec.options.max_attempts:
             return self.settler.used_up(turn)
+        started = self.clock.now()
         try:
             generation = self._generate(turn, seconds_left)
         except ItemError as error:
+            self._count(error, started)
+            self.meter.count("CallsFailed", code=error.code.value)
             self.logger.warning("the call failed", code=error.code, exc_info=error)
             self.gate.heed(error, admission)
             return self.settler.met(turn, error)
         except CallCancelledError as error:
+            self._count(error, started)
             self.logger.info("the call was stopped", output_tokens=error.output_tokens)
             return self.settler.stopped(turn, error)
+        self._count(generation, started)
         return self.settler.completed(turn, generation)
+
+    def _count(self, call: Generation | ItemError | CallCancelledError, started: datetime) -> None:
+        """Count what the call took, whatever becomes of its item: it is paid."""
+        self.meter.count_all(
+            {
+                "Calls": 1,
+                "CallSeconds": (self.clock.now() - started).total_seconds(),
+                "CostMicrousd": call.cost_microusd,
+                "InputTokens": call.input_tokens,
+                "OutputTokens": call.output_tokens,
+            }
+        )
 
     def _turn(self, message: LaneMessage, held: Held, trace_id: str) -> Turn:
         """Read what the claim made ours."""

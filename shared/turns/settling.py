@@ -278,7 +278,9 @@ class Settler:
                 actor=self.claimer.actor,
             )
         except RefusedError as not_released:
-            return self._lost_lease(turn, refused or not_released)
+            # The answer of a release that went through may have been lost: its repeat is refused by it.
+            if not _is_left(refused_ledger(not_released), turn):
+                return self._lost_lease(turn, refused or not_released)
         return Acknowledge("the job is being cancelled: the lane is free")
 
     def _lost_lease(self, turn: Turn, refused: TransitionRefusedError) -> Disposition:
@@ -293,6 +295,16 @@ class Settler:
         if lease is None:
             return Keep(_ACCOUNT_WAIT_SECONDS, "the lease was lost")
         return keep_until(lease.expires_at, now, "the lease was lost to another")
+
+
+def _is_left(ledger: Ledger | None, turn: Turn) -> bool:
+    """Whether the job is being cancelled and nobody holds the lane, be it that we have left it: nothing is to do."""
+    return (
+        ledger is not None
+        and ledger.status is JobStatus.CANCELLING
+        and ledger.generation == turn.generation
+        and ledger.lanes[turn.message.lane].lease is None
+    )
 
 
 def _row_of(refused: TransitionRefusedError) -> Ledger | None:

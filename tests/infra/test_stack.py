@@ -15,6 +15,7 @@ STATEFUL = {
     "DeadLettersQueue": "AWS::SQS::Queue",
     "StreamFailures": "AWS::SQS::Queue",
     "JobTopic": "AWS::SNS::Topic",
+    "AlarmTopic": "AWS::SNS::Topic",
     "Users": "AWS::Cognito::UserPool",
     "CommandLineClient": "AWS::Cognito::UserPoolClient",
 }

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from typing import Any
 
 import pytest
@@ -66,6 +68,11 @@ def test_stage_is_refused_when_a_member_is_missing() -> None:
         ("memory_mb", {"api": 64}, "not an object whose members are each a whole number from 128 to 10,240"),
         ("reserved_concurrency", {"api": -1}, "reserved_concurrency is {'api': -1}, not an object whose members"),
         ("reserved_concurrency", {"processor": 5}, "reserved_concurrency of the processor is 5, less than"),
+        ("alarm_emails", "ada@example.com", "alarm_emails is 'ada@example.com', not a list of at most 10"),
+        ("notify_emails", ["ada"], "notify_emails is ['ada'], not a list, each such as ada@example.com"),
+        ("cost_alarm_usd", 0, "cost_alarm_usd is 0, not a whole number from 1 to 1,000,000"),
+        ("cors_origins", ["*"], "cors_origins is ['*'], not a list, each such as https://tools.example.com"),
+        ("domain_name", "press", "domain_name is 'press', not \"\" or such as press.example.com"),
         ("tracing", "on", "tracing is 'on', not true or false"),
         ("limits", [], "limits is [], not an object"),
     ],
@@ -91,3 +98,24 @@ def test_every_wrong_field_is_named_when_there_are_several() -> None:
 def test_stage_is_refused_when_its_name_fits_no_resource() -> None:
     with pytest.raises(ConfigurationError, match="name is 'Dev Stage', not such as dev"):
         Stage.from_context("Dev Stage", {"Dev Stage": _stages()["dev"]})
+
+
+def test_every_setting_is_described_when_the_code_has_it() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    described = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    needed = set(re.findall(r"^\| `(\w+)` \|", page[: page.index("## What a stage may say")], re.MULTILINE))
+
+    settings = {each.name: each for each in dataclasses.fields(Stage) if each.name != "name"}
+    assert described == settings.keys()
+    missing = dataclasses.MISSING
+    assert needed == {
+        name for name, each in settings.items() if each.default is missing and each.default_factory is missing
+    }
+
+
+def test_domain_is_refused_when_its_certificate_is_missing() -> None:
+    stages = _stages()
+    stages["dev"]["domain_name"] = "press.example.com"
+
+    with pytest.raises(ConfigurationError, match="domain_name and domain_certificate_arn need each other"):
+        Stage.from_context("dev", stages)

@@ -6,16 +6,20 @@ if TYPE_CHECKING:
     from tests.infra.templates import Assembly
 
 
-def test_topic_refuses_plain_http_when_synthesized(dev: Assembly) -> None:
-    (policy,) = [each["Properties"] for each in dev.all("AWS::SNS::TopicPolicy").values()]
-    (statement,) = policy["PolicyDocument"]["Statement"]
+def test_every_topic_refuses_plain_http_when_synthesized(dev: Assembly) -> None:
+    policies = [each["Properties"] for each in dev.all("AWS::SNS::TopicPolicy").values()]
+    refusing = {
+        policy["Topics"][0]["Ref"]
+        for policy in policies
+        for statement in policy["PolicyDocument"]["Statement"]
+        if (statement["Effect"], statement["Action"]) == ("Deny", "sns:Publish")
+        and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    }
 
-    assert policy["Topics"] == [{"Ref": "JobTopic"}]
-    assert (statement["Effect"], statement["Action"]) == ("Deny", "sns:Publish")
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert refusing == dev.all("AWS::SNS::Topic").keys() == {"AlarmTopic", "JobTopic"}
 
 
 def test_topic_is_named_by_its_stage_when_synthesized(dev: Assembly, prod: Assembly) -> None:
-    names = [assembly.one("AWS::SNS::Topic")["TopicName"] for assembly in (dev, prod)]
+    names = [assembly.all("AWS::SNS::Topic")["JobTopic"]["Properties"]["TopicName"] for assembly in (dev, prod)]
 
     assert names == ["pressroom-dev-jobs", "pressroom-prod-jobs"]

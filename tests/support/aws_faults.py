@@ -66,6 +66,8 @@ _CODES: Final = {
     ("dynamodbstreams", Fault.SERVER_ERROR): (500, "InternalServerError"),
     ("sqs", Fault.THROTTLED): (403, "RequestThrottled"),
     ("sqs", Fault.SERVER_ERROR): (500, "InternalFailure"),
+    ("secretsmanager", Fault.THROTTLED): (400, "ThrottlingException"),
+    ("secretsmanager", Fault.SERVER_ERROR): (500, "InternalServiceError"),
     ("sns", Fault.THROTTLED): (400, "Throttling"),
     ("sns", Fault.SERVER_ERROR): (500, "InternalError"),
     ("lambda", Fault.THROTTLED): (429, "TooManyRequestsException"),

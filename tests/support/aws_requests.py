@@ -16,6 +16,7 @@ _TARGETS: Final = {
     "DynamoDB_20120810": "dynamodb",
     "DynamoDBStreams_20120810": "dynamodbstreams",
     "AmazonSQS": "sqs",
+    "secretsmanager": "secretsmanager",
     "AWSCognitoIdentityProviderService": "cognito-idp",
 }
 """Services of the JSON protocols, by the first half of their target header."""

@@ -90,8 +90,9 @@ def finalizes(plant: Plant, job: Ledger) -> object:
 
 
 def sweeps(plant: Plant, _: Ledger) -> object:
+    """A run of the sweeper; None where it could not even read its list, and the next run does all of it."""
     swept = plant.sweep()
-    return swept.looked, swept.failed, dict(swept.repaired)
+    return swept and (swept.looked, swept.failed, dict(swept.repaired))
 
 
 def redrives(plant: Plant, job: Ledger) -> object:
@@ -141,17 +142,18 @@ SEND_BATCH: Final = "sqs.SendMessageBatch"
 VISIBILITY: Final = "sqs.ChangeMessageVisibility"
 PUBLISH: Final = "sns.Publish"
 INVOKE: Final = "lambda.Invoke"
+SECRET: Final = "secretsmanager.GetSecretValue"
 CLAIM: Final = (GET, UPDATE, VISIBILITY, BATCH_GET)
 TAKE_OVER: Final = (GET, UPDATE, GET, UPDATE, VISIBILITY, BATCH_GET)
 SWEEP: Final = (*[QUERY] * 8, BATCH_GET)
 
 API: Final = (
-    Flow("a job is created", stages.nothing, creates, (GET, GET, TRANSACT, SEND_BATCH, UPDATE), (202, None)),
+    Flow("a job is created", stages.nothing, creates, (GET, BATCH_GET, GET, TRANSACT, SEND_BATCH, UPDATE), (202, None)),
     Flow(
         "a large job is taken in",
         stages.nothing,
         takes_in,
-        (GET, GET, TRANSACT, TRANSACT, UPDATE),
+        (GET, BATCH_GET, GET, TRANSACT, TRANSACT, UPDATE),
         (202, LARGE),
         ends={"cancelled": LARGE},
         cancels=True,
@@ -160,7 +162,7 @@ API: Final = (
         "an intake is finished by its key",
         stages.unsealed,
         takes_in,
-        (GET, GET, TRANSACT, GET, GET, UPDATE, TRANSACT, TRANSACT, UPDATE),
+        (GET, BATCH_GET, GET, TRANSACT, GET, GET, GET, UPDATE, TRANSACT, TRANSACT, UPDATE),
         (202, LARGE),
         ends={"cancelled": LARGE},
         cancels=True,
@@ -242,6 +244,7 @@ PROCESSOR: Final = (
         "Acknowledge",
         ends=CUT,
     ),
+    Flow("Claude's key is read", stages.without_a_key, consumes, (*CLAIM, SECRET, TRANSACT), "Acknowledge"),
     Flow("a call is looked after", stages.slowly_written, consumes, (*CLAIM, GET, TRANSACT), "Acknowledge"),
     Flow(
         "a refusal for the rate sets the brake",

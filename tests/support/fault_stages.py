@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from functions.processor.secret_key import KeyedClaude, SecretKey
 from shared.errors import ErrorCode, item_error
 from shared.jobs.statuses import CancelReason, JobStatus, PauseReason
 from shared.store.keys import idempotency_key
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from shared.jobs.ledger import Ledger
     from tests.support.plant import Plant
+    from tests.support.workshop import ScriptedClaude
 
 __all__: list[str] = []
 
@@ -200,7 +202,7 @@ def unsealed(plant: Plant) -> Ledger:
     plant.clock.advance(61)
     record = plant.direct.get(idempotency_key(plant.project, "key-1"))
     assert record is not None
-    return plant.ledger(record["job"])
+    return plant.ledger(record["made"])
 
 
 def lettered(*, redrives: int = 0) -> Callable[[Plant], Ledger]:
@@ -210,6 +212,7 @@ def lettered(*, redrives: int = 0) -> Callable[[Plant], Ledger]:
         job = without_messages(plant)
         for _ in range(redrives):
             plant.engine.redriver().handle(plant.engine.message(job), trace_id="trace")
+            lose_messages(plant)
         plant.bury(job)
         return job
 
@@ -241,6 +244,21 @@ def resumed_meanwhile(plant: Plant) -> Ledger:
 
     plant.claude.during = resume
     return job
+
+
+def without_a_key(plant: Plant) -> Ledger:
+    """A process that has not asked Claude yet: it has to read the key first."""
+    name = f"{plant.table.name}/anthropic-api-key"
+    plant.clients.secrets.create_secret(Name=name, SecretString="sk-ant-test")
+    connected = plant.engine.claude
+    keyed = KeyedClaude(
+        read_key=SecretKey(plant.clients.secrets, name).read,
+        connect=lambda _: connected,
+        clock=plant.clock,
+        logger=plant.logger,
+    )
+    plant.engine.claude = cast("ScriptedClaude", keyed)
+    return new(plant)
 
 
 def slowly_written(plant: Plant) -> Ledger:

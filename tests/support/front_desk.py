@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 
 from functions.api.edge import Edge
 from functions.api.routes import ROUTES
@@ -125,8 +125,7 @@ class FrontDesk:
     def respond(self, event: Any, context: Any) -> dict[str, Any]:
         """Answer one event in a process that has just started: nothing is remembered from the last."""
         services = self.services()
-        metrics = Metrics(namespace="Test", service="test")
-        return Edge(ROUTES, lambda: services, self.logger, metrics).respond(event, context)
+        return Edge(ROUTES, lambda: services, self.logger, self.workshop.count).respond(event, context)
 
     def client(self, user: str | None = "alice", **parts: Any) -> ApiClient:
         """Somebody who calls."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from functions.api.edge import Edge
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_lambda.client import LambdaClient
+    from mypy_boto3_secretsmanager.client import SecretsManagerClient
     from mypy_boto3_sns.client import SNSClient
     from mypy_boto3_sqs.client import SQSClient
 
@@ -74,6 +75,7 @@ class AwsClients:
     sqs: SQSClient
     sns: SNSClient
     invocations: LambdaClient
+    secrets: SecretsManagerClient
 
     @classmethod
     def of(cls, url: str, *, read_seconds: float | None = None) -> Self:
@@ -85,11 +87,12 @@ class AwsClients:
             session.client("sqs", endpoint_url=url, config=patience.QUEUE.merge(shorter)),
             session.client("sns", endpoint_url=url, config=patience.TOPIC.merge(shorter)),
             session.client("lambda", endpoint_url=url, config=patience.INVOKE.merge(shorter)),
+            session.client("secretsmanager", endpoint_url=url, config=patience.SECRET.merge(shorter)),
         )
 
     def close(self) -> None:
         """Close them."""
-        for client in (self.dynamodb, self.sqs, self.sns, self.invocations):
+        for client in (self.dynamodb, self.sqs, self.sns, self.invocations, self.secrets):
             client.close()
 
 
@@ -163,9 +166,7 @@ class Plant:
 
     def _respond(self, event: Any, context: Any) -> dict[str, Any]:
         services = self.services()
-        return Edge(ROUTES, lambda: services, self.logger, Metrics(namespace="Test", service="test")).respond(
-            event, context
-        )
+        return Edge(ROUTES, lambda: services, self.logger, lambda *_: None).respond(event, context)
 
     def once(self, method: str, path: str, body: object = None, **parts: Any) -> HttpAnswer:
         """One request, never answered by a fault of ours; repeated only where callers are patient."""
@@ -226,8 +227,12 @@ class Plant:
     def redrive(self, message: LaneMessage, delivery: Delivery) -> Disposition:
         """One invocation of the dead letters' function."""
         disposition = self.engine.redriver().handle(message, trace_id="trace")
+        url, client = self.queue.dead_letters_url, self.queue.client
         if isinstance(disposition, Acknowledge):
-            self.queue.client.delete_message(QueueUrl=self.queue.dead_letters_url, ReceiptHandle=delivery.receipt)
+            client.delete_message(QueueUrl=url, ReceiptHandle=delivery.receipt)
+        else:
+            # The emulator's clock stands still for us: the letter comes back with the next round.
+            client.change_message_visibility(QueueUrl=url, ReceiptHandle=delivery.receipt, VisibilityTimeout=0)
         return disposition
 
     def receive(self, url: str) -> tuple[LaneMessage, Delivery] | None:
@@ -344,7 +349,7 @@ class Plant:
             self.once("POST", f"{self.path(job)}/resume")
         while received := self.receive(self.queue.url):
             self.process(*received)
-        while letter := self.receive(self.queue.dead_letters_url):
+        for letter in list(iter(lambda: self.receive(self.queue.dead_letters_url), None)):
             self.redrive(*letter)
         ledger = self.ledger(job)
         if not ledger.open and not ledger.final:

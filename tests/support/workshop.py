@@ -27,6 +27,7 @@ from shared.jobs.items import effective_status, find_in_work
 from shared.jobs.lanes import first_generation_lanes
 from shared.jobs.ledger import Ledger
 from shared.jobs.spec import JobOptions, JobSpec
+from shared.metering import Meter
 from shared.queue.dispatch import WorkQueue, message_for
 from shared.store.brake import BrakeStore
 from shared.store.dynamodb import DynamoTable
@@ -62,6 +63,7 @@ class ScriptedClaude:
     errors: dict[int, list[ItemError]] = field(default_factory=lambda: defaultdict(list))
     during: Callable[[str], None] = lambda _: None
     calls: list[str] = field(default_factory=list)
+    prompts: list[Prompt] = field(default_factory=list)
     timeouts: list[float] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -78,6 +80,7 @@ class ScriptedClaude:
         assert prompt.user
         with self._lock:
             self.calls.append(idempotency_key)
+            self.prompts.append(prompt)
             self.timeouts.append(timeout_seconds)
             scripted = self.errors[int(idempotency_key.rpartition(":")[2])]
             error = scripted.pop(0) if scripted else None
@@ -112,6 +115,8 @@ class Workshop:
     random: Callable[[], float] = lambda: 0.5
     seconds_left: float = 900.0
     metrics: Counter[str] = field(default_factory=Counter)
+    metered: list[str] = field(default_factory=list)
+    """The processor's metrics, a line each."""
 
     def __post_init__(self) -> None:
         self.project_id = new_id(PROJECT, self.clock.now())
@@ -182,6 +187,7 @@ class Workshop:
             views=LaneViews(self.table),
             clock=self.clock,
             logger=logger,
+            meter=Meter("processor", self.table.name, self.clock, self.metered.append),
         )
 
     def finalizer(self) -> Closer:

@@ -61,7 +61,7 @@ def test_a_job_is_created_and_read_when_every_request_meets_a_cold_start(
     assert call("GET", f"{jobs}/{first['id']}")["counts"] == first["counts"]
     assert [item["position"] for item in call("GET", f"{jobs}/{first['id']}/items")["items"]] == [1, 2, 3]  # type: ignore[attr-defined]
     metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
-    assert [line["JobsCreated"] for line in metrics if "JobsCreated" in line] == [[1.0]]
+    assert [line["JobsCreated"] for line in metrics if "JobsCreated" in line] == [1]
 
 
 def test_the_processor_is_asked_of_lambda_when_process_next_is_called(

@@ -323,12 +323,12 @@ def test_the_winner_is_not_refused_when_only_its_answer_was_lost(any_desk: Front
     job = failed_job(any_desk)
     calls = Calls()
     dynamodb, any_desk.dynamodb = any_desk.dynamodb, watched(any_desk.dynamodb, calls)
-    calls.lose = frozenset({5})  # member, ledger, spec, the failures, the transaction
+    calls.lose = frozenset({6})  # member, ledger, spec, the failures, the quota, the transaction
 
     answer = retry(any_desk, job)
 
     any_desk.dynamodb = dynamodb
-    assert calls.made[4] == "transact_write_items"
+    assert calls.made[5] == "transact_write_items"
     assert (answer.status, answer.json["generation"]) == (202, 2)
     assert any_desk.ledger(job).generation == 2
     assert len(any_desk.messages()) == 3

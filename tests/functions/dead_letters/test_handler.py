@@ -78,7 +78,7 @@ def test_letter_goes_when_its_message_was_sent_again(
     assert received is not None
     assert received[0] == cold_start.message(job)
     counted = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line]
-    assert [line["DeadLetters"] for line in counted] == [[1.0]]
+    assert [line["DeadLetters"] for line in counted] == [1]
 
 
 @pytest.mark.parametrize("queue_answers", [True, False])

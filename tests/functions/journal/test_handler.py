@@ -37,6 +37,7 @@ def events(moto_table: TableHandle, monkeypatch: pytest.MonkeyPatch) -> Iterator
         }
         moto_table.client.put_item(TableName=moto_table.name, Item=item)
     entry.journal.cache_clear()
+    entry.meter.cache_clear()
     yield EventStore(DynamoTable(moto_table.client, moto_table.name))
     entry.journal.cache_clear()
 

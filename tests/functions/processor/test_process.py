@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -278,3 +279,16 @@ def test_message_is_done_when_the_job_ended_while_the_call_was_stopped(workshop:
     workshop.claude.during = end
     assert workshop.advance(workshop.message(job)) == Acknowledge("the job is cancelled")
     assert workshop.ledger(job).status is JobStatus.CANCELLED
+
+
+def test_call_is_counted_with_its_cost_when_it_ended_either_way(workshop: Workshop) -> None:
+    workshop.claude.errors[2].append(item_error(ErrorCode.REFUSED, "No.", cost_microusd=700))
+    job = workshop.job(2)
+
+    for _ in range(2):
+        workshop.advance(workshop.message(job))
+
+    lines = [json.loads(line) for line in workshop.metered]
+    assert [line.get("CostMicrousd") for line in lines] == [3_300, 700, None]
+    assert [line.get("code") for line in lines] == [None, None, "refused"]
+    assert {line["deployment"] for line in lines} == {workshop.table.name}

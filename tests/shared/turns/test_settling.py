@@ -161,6 +161,25 @@ def test_lane_is_released_when_the_job_is_being_cancelled(workshop: Workshop, er
     assert (after.status, after.held, after.open, after.counts.cancelled) == (JobStatus.CANCELLING, 0, 0, 3)
 
 
+def test_lane_is_left_once_when_the_answer_of_a_release_was_lost(workshop: Workshop) -> None:
+    job = workshop.job(3)
+
+    class LosesTheAnswer:
+        def __getattr__(self, name: str) -> object:
+            return getattr(workshop.ledgers, name)
+
+        def release(self, *args: object, **facts: object) -> None:
+            workshop.ledgers.release(*args, **facts)  # type: ignore[arg-type]
+            workshop.ledgers.release(*args, **facts)  # type: ignore[arg-type]  # the repeat
+
+    settler, turn = _turn(workshop, job)
+    workshop.ledgers.cancel(workshop.ledger(job), reason=CancelReason.USER, actor="user:test")
+    claimer = Claimer(LosesTheAnswer(), workshop.items, workshop.clock)  # type: ignore[arg-type]
+    assert isinstance(replace(settler, claimer=claimer).met(turn, OVERLOADED), Acknowledge)
+    after = workshop.ledger(job)
+    assert (after.status, after.held, after.open, after.counts.cancelled) == (JobStatus.CANCELLING, 0, 0, 3)
+
+
 @pytest.mark.parametrize("error", [OVERLOADED, BILLING, item_error(ErrorCode.REFUSED, "no")])
 @pytest.mark.acceptance(14)
 def test_nothing_changes_when_the_lease_was_lost(workshop: Workshop, clock: ManualClock, error: ItemError) -> None:
