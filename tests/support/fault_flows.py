@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import ErrorCode
+from shared.store.keys import WATCH_SHARDS
 from tests.support import fault_stages as stages
 from tests.support.fault_stages import LARGE
 from tests.support.front_desk import body_of
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from shared.jobs.ledger import Ledger
     from tests.support.plant import Plant
 
-__all__ = ["API", "FLOWS", "Flow"]
+__all__ = ["API", "FLOWS", "LISTED", "QUERY", "SWEEPER", "Flow"]
 
 DONE: Final = MappingProxyType({"completed": 2})
 ONE_FAILED: Final = MappingProxyType({"completed": 1, "failed": 1})
@@ -145,7 +146,9 @@ INVOKE: Final = "lambda.Invoke"
 SECRET: Final = "secretsmanager.GetSecretValue"
 CLAIM: Final = (GET, UPDATE, VISIBILITY, BATCH_GET)
 TAKE_OVER: Final = (GET, UPDATE, GET, UPDATE, VISIBILITY, BATCH_GET)
-SWEEP: Final = (*[QUERY] * 8, BATCH_GET)
+LISTED: Final = WATCH_SHARDS
+"""Queries of the sweeper for what is due, one a shard."""
+SWEEP: Final = (*[QUERY] * LISTED, BATCH_GET)
 
 API: Final = (
     Flow("a job is created", stages.nothing, creates, (GET, GET, TRANSACT, SEND_BATCH, UPDATE), (202, None)),
