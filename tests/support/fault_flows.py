@@ -209,7 +209,7 @@ PROCESSOR: Final = (
     Flow("an item of a retry completes", stages.retried, consumes, (*CLAIM, GET, TRANSACT), "Acknowledge", told=2),
     Flow(
         "an item fails and stops the job",
-        stages.failing(ErrorCode.REFUSED, on_error="stop"),
+        stages.failing(ErrorCode.REFUSED, ErrorCode.REFUSED, on_error="stop"),
         consumes,
         (*CLAIM, TRANSACT, UPDATE),
         "Acknowledge",
