@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools import Logger
 
-from functions.api.creator import fingerprint_of
 from functions.api.invoker import LambdaInvoker
 from functions.api.services import Services
 from functions.api.settings import ApiSettings
@@ -52,14 +51,13 @@ def measure(dynamodb: DynamoDBClient, sqs: SQSClient, table: str, queue_url: str
     """Create a job of ``items`` outlines with an idempotency key, as the api does."""
     services = services_over(DynamoTable(dynamodb, table), WorkQueue(sqs, queue_url))
     body = {"kind": "outline", "items": [{"input": {"topic": f"Topic {number}"}} for number in range(items)]}
-    submission = services.submissions.read(body)
-    now = services.clock.now()
-    project = new_id(PROJECT, now)
-    services.projects.create(Project(project, "Benchmark", now), owner="bench")
+    project = new_id(PROJECT, services.clock.now())
+    services.projects.create(Project(project, "Benchmark", services.clock.now()), owner="bench")
+    submission = services.submissions.read(project, body)
     calls: Counter[str] = Counter()
     for client in (dynamodb, sqs):
         client.meta.events.register("before-call", lambda model, **_: calls.update([model.name]), "count")
-    services.creator.create(project, "bench", submission, key=f"bench-{items}", fingerprint=fingerprint_of(body))
+    services.creator.create(project, "bench", submission, key=f"bench-{items}", body=body)
     for client in (dynamodb, sqs):
         client.meta.events.unregister("before-call", unique_id="count")
     queue_calls = calls["SendMessageBatch"]

@@ -64,7 +64,7 @@ class Api(Construct):
                 "GetItem": (PROJECTS, JOBS, USERS, IDEMPOTENCY),
                 "PutItem": (PROJECTS, JOBS, USERS, IDEMPOTENCY),
                 "Query": (PROJECTS, JOBS, USERS),
-                "UpdateItem": (PROJECTS, USERS),
+                "UpdateItem": (PROJECTS, USERS, IDEMPOTENCY),
             },
         )
         self.function.allow(table.index_arn("active"), "dynamodb:Query")

@@ -47,7 +47,12 @@ class Sweeper(Construct):
             platform=platform,
             name="sweeper",
             description="Repairs what nobody else can finish",
-            settings=SweeperSettings(table_name=table.name, queue_url=queues.work.queue_url, topic_arn=topic.arn),
+            settings=SweeperSettings(
+                table_name=table.name,
+                queue_url=queues.work.queue_url,
+                topic_arn=topic.arn,
+                retention_days=stage.limits.get("retention_days", 0),
+            ),
             timeout_seconds=_TIMEOUT_SECONDS,
             memory_mb=512,
         )
@@ -56,11 +61,13 @@ class Sweeper(Construct):
             table,
             {
                 "BatchGetItem": (PROJECTS, JOBS),
+                "BatchWriteItem": (PROJECTS, JOBS, USERS),
                 "ConditionCheckItem": (PROJECTS,),
-                "DeleteItem": (PROJECTS, JOBS, IDEMPOTENCY),
+                "DeleteItem": (PROJECTS, JOBS, USERS, IDEMPOTENCY),
                 "GetItem": (PROJECTS, JOBS, IDEMPOTENCY),
-                "Query": (JOBS,),
-                "UpdateItem": (PROJECTS, USERS),
+                "PutItem": (PROJECTS,),
+                "Query": (PROJECTS, JOBS),
+                "UpdateItem": (PROJECTS, USERS, IDEMPOTENCY),
             },
         )
         self.function.allow(table.index_arn("watch"), "dynamodb:Query")

@@ -12,8 +12,10 @@
     ├── RequestError                 what a caller did wrong or may try again: status, code, bad fields
     ├── TransitionRefusedError       the ledger does not allow the step now; nothing was written
     │   ├── LastOwnerError           a project keeps at least one owner
+    │   ├── LimitReachedError        there are as many as there may be
     │   ├── NoProjectError           there is no such project, or it is being deleted
-    │   └── NotPermittedError        the caller may not, at the moment of the write
+    │   ├── NotPermittedError        the caller may not, at the moment of the write
+    │   └── PreconditionError        what was to be changed is not as the caller knew it
     ├── StoreUnavailableError        DynamoDB did not answer within our patience; safe to try again
     ├── QueueUnavailableError        SQS did not answer within our patience
     ├── TopicUnavailableError        SNS did not answer within our patience; safe to tell again
@@ -46,10 +48,12 @@ __all__ = [
     "ItemError",
     "LastOwnerError",
     "LaterFormatError",
+    "LimitReachedError",
     "NoProjectError",
     "NotPermittedError",
     "OurError",
     "PermanentError",
+    "PreconditionError",
     "PressroomError",
     "QueueUnavailableError",
     "RateLimits",
@@ -328,12 +332,20 @@ class LastOwnerError(TransitionRefusedError):
     """The project would be left without an owner."""
 
 
+class LimitReachedError(TransitionRefusedError):
+    """There are as many of them as there may be; the reason says how many."""
+
+
 class NoProjectError(TransitionRefusedError):
     """There is no such project, or it is being deleted."""
 
 
 class NotPermittedError(TransitionRefusedError):
     """Whoever asked for the write was no member with the role for it when it was to commit."""
+
+
+class PreconditionError(TransitionRefusedError):
+    """What was to be changed is not as the caller knew it: somebody changed it since."""
 
 
 class StoreUnavailableError(PressroomError):

@@ -19,7 +19,7 @@ from functions.api.caller import actor_of
 from functions.api.estimator import estimate
 from functions.api.limiting import turned_away
 from functions.api.presenter import created_job_view
-from functions.api.problems import not_permitted
+from functions.api.problems import key_reused, not_permitted
 from shared.errors import NotPermittedError, RequestError, StoreUnavailableError
 from shared.jobs.ids import JOB, new_id
 from shared.jobs.lanes import first_generation_lanes
@@ -29,18 +29,20 @@ from shared.jobs.spec import JobSpec
 from shared.jobs.statuses import JobStatus
 from shared.store.admissions import Application, entering
 from shared.store.dynamodb import RefusedError
-from shared.store.intake import IdempotencyRecord, NewJob, Replay
+from shared.store.idempotency import IdempotencyRecord
+from shared.store.intake import NewJob, Replay
 from shared.store.item_rows import NewItem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from functions.api.filler import Filler
-    from functions.api.submission import Submission
+    from functions.api.submission import Submission, SubmissionReader
     from shared.clock import Clock
     from shared.generation.pricing import PriceTable
     from shared.store.admissions import Admissions
     from shared.store.intake import IntakeStore
+    from shared.store.presets import PresetStore
 
 __all__ = ["Created", "Creator", "fingerprint_of"]
 
@@ -79,38 +81,57 @@ class Creator:
     intake: IntakeStore
     filler: Filler
     prices: PriceTable
+    submissions: SubmissionReader
+    presets: PresetStore
     admissions: Admissions
     clock: Clock
 
     def create(
-        self, project_id: str, caller: str, submission: Submission, *, key: str | None, fingerprint: str
+        self, project_id: str, caller: str, submission: Submission, *, key: str | None, body: Mapping[str, Any]
     ) -> Created:
-        """A new job, or the answer that ``key`` got before.
+        """A new job, or the answer that ``key`` got before; ``submission`` is what ``body`` means now.
 
         Raises:
             RequestError: 422, the key was used for another body; 409, a request with it is still being written; 403,
                 the caller's membership was taken away meanwhile; 429, a limit is reached.
             StoreUnavailableError: nothing is visible; the same key finishes what was begun.
         """
-        job, answer = self._job(project_id, caller, submission, key=key, fingerprint=fingerprint)
+        job, answer = self._job(project_id, caller, submission, key=key, body=body)
         written = self._write(job)
         if isinstance(written, Ledger):
             self.filler.fill(written, job.spec)
             return Created(answer, replayed=False)
-        if written.record.fingerprint != fingerprint:
-            raise RequestError(
-                422, "idempotency_mismatch", "This Idempotency-Key was used for another body in the last 24 hours."
-            )
-        ledger = written.ledger
-        if ledger is not None and ledger.status is JobStatus.INTAKE:
-            ledger = self._resume(job, ledger)
-        if ledger is not None:
-            self.filler.fill(ledger, job.spec)
+        if written.record.fingerprint != fingerprint_of(body):
+            raise key_reused()
         # Our own record means that only the answer of the first try was lost.
-        return Created(zlib.decompress(written.record.answer), replayed=written.record.job_id != job.ledger.job_id)
+        return self._go_on(written, caller, body, replayed=written.record.made != job.ledger.job_id)
+
+    def replay(self, project_id: str, caller: str, *, key: str, body: Mapping[str, Any]) -> Created | None:
+        """The answer that ``key`` and ``body`` got before, if they did.
+
+        For a body that would be refused now: its template may have gone, or its kind have changed, since then.
+        """
+        found = self.intake.find_key(project_id, key, now=self.clock.now())
+        if found is None or found.record.fingerprint != fingerprint_of(body):
+            return None
+        return self._go_on(found, caller, body, replayed=True)
+
+    def _go_on(self, found: Replay, caller: str, body: Mapping[str, Any], *, replayed: bool) -> Created:
+        """Finish what was begun, with the template and the voice that it was begun with."""
+        ledger = found.ledger
+        if not found.record.answer:
+            raise RequestError(409, "job_deleted", "The job that this Idempotency-Key made has been deleted.")
+        spec = None if ledger is None else self.intake.spec_of(ledger.job_id)
+        if ledger is not None and spec is not None:
+            if ledger.status is JobStatus.INTAKE:
+                submission = self.submissions.read_again(body, self.presets.pinned(spec))
+                job, _ = self._job(ledger.project_id, caller, submission, key=found.record.key, body=body)
+                ledger = self._resume(job, ledger)
+            self.filler.fill(ledger, spec)
+        return Created(zlib.decompress(found.record.answer), replayed=replayed)
 
     def _job(
-        self, project_id: str, caller: str, submission: Submission, *, key: str | None, fingerprint: str
+        self, project_id: str, caller: str, submission: Submission, *, key: str | None, body: Mapping[str, Any]
     ) -> tuple[NewJob, bytes]:
         now, options = self.clock.now(), submission.options
         job_id, total = new_id(JOB, now), len(submission.entries)
@@ -146,12 +167,15 @@ class Creator:
             created_by=caller,
             created_at=now,
             estimated_microusd=estimated.total_microusd,
+            template=submission.presets.reference,
+            voice_version=submission.presets.voice.version,
+            idempotency_key=key,
             dearest_microusd=estimated.dearest_microusd,
         )
         answer = created_job_view(ledger, spec, now, duplicates=submission.duplicates).model_dump_json().encode()
         record = None
         if key is not None:
-            record = IdempotencyRecord(key, fingerprint, job_id, zlib.compress(answer), now + _KEPT_FOR)
+            record = IdempotencyRecord(key, fingerprint_of(body), job_id, zlib.compress(answer), now + _KEPT_FOR)
         items = [
             NewItem(position, entry.values, entry.custom_id) for position, entry in enumerate(submission.entries, 1)
         ]

@@ -16,12 +16,13 @@ from typing import Final
 from functions.api.caller import is_name
 from functions.api.validating import invalid, pointer
 from shared.errors import BadField, RequestError
-from shared.jobs.ids import JOB, PROJECT, is_id
+from shared.jobs.ids import JOB, PROJECT, TEMPLATE, is_id
 from shared.store.events import is_event_place
 
 __all__ = ["Listing"]
 
 _DIGEST_CHARACTERS: Final = 16
+_IDS: Final = (JOB, PROJECT, TEMPLATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,15 @@ class Listing:
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     def after_id(self, cursor: str | None) -> str | None:
-        """The job or project id that ``cursor`` stands behind.
+        """The id of a job, project or template that ``cursor`` stands behind.
 
         Raises:
             RequestError: 422, it is none of this list's.
         """
         after = self._read(cursor)
-        if after is None or (isinstance(after, str) and (is_id(JOB, after) or is_id(PROJECT, after))):
+        if after is None or (
+            isinstance(after, str) and any(is_id(prefix, after) for prefix in (JOB, PROJECT, TEMPLATE))
+        ):
             return after
         raise _refused()
 

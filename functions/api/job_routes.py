@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from functions.api.creator import fingerprint_of
+from functions.api.creator import Created
 from functions.api.cursors import Listing
 from functions.api.estimator import estimate
 from functions.api.limiting import refusal_view, turned_away
@@ -17,6 +17,7 @@ from shared.contracts.requests import (
     ProcessNextRequest,
 )
 from shared.contracts.views import DryRunView, JobsPage, JobView, ProcessNextView
+from shared.errors import RequestError
 from shared.jobs.quotas import Amount, month_of
 from shared.store.admissions import Application
 
@@ -25,25 +26,41 @@ if TYPE_CHECKING:
     from functions.api.submission import Submission
     from shared.jobs.ledger import Ledger
 
-__all__ = ["create", "list_all", "process_next", "read"]
+__all__ = ["create", "list_all", "process_next", "read", "remove"]
 
 
 def create(call: Call) -> Answer:
     """A new job; with ``dry_run`` what it would be."""
     dry_run = call.query(CreateJobQuery).dry_run
     key = idempotency_key(call)
-    submission = call.services.submissions.read(call.json)
+    submission = _submission(call, None if dry_run else key)
+    if isinstance(submission, Created):
+        return _created(call, submission, accepted=0)
     if dry_run:
         return Answer(body=_dry_run(call, submission))
-    created = call.services.creator.create(
-        call.project, call.caller, submission, key=key, fingerprint=fingerprint_of(call.json)
-    )
+    created = call.services.creator.create(call.project, call.caller, submission, key=key, body=call.json)
+    return _created(call, created, accepted=len(submission.entries))
+
+
+def _submission(call: Call, key: str | None) -> Submission | Created:
+    """What the body means, or the answer that it got before under ``key``, where it would be refused now."""
+    services = call.services
+    try:
+        return services.submissions.read(call.project, call.json)
+    except RequestError:
+        found = None if key is None else services.creator.replay(call.project, call.caller, key=key, body=call.json)
+        if found is None:
+            raise
+        return found
+
+
+def _created(call: Call, created: Created, *, accepted: int) -> Answer:
     job = created.job
     headers = {
         "Location": f"/v1/projects/{call.project}/jobs/{job['id']}",
         "ETag": etag_of(job["version"], job["status"]),
     }
-    counts = {"JobsCreated": 1, "ItemsAccepted": len(submission.entries)}
+    counts = {"JobsCreated": 1, "ItemsAccepted": accepted}
     if created.replayed:
         headers["Idempotent-Replayed"] = "true"
         counts = {"JobsReplayed": 1}
@@ -96,6 +113,12 @@ def read(call: Call) -> Answer:
     )
     headers = {"ETag": jobs.etag(ledger)}
     return Answer(body=_view(call, ledger), headers=headers) if is_news else Answer(status=304, headers=headers)
+
+
+def remove(call: Call) -> Answer:
+    """Delete a job that has ended, with everything under it."""
+    call.services.deleter.delete_job(call.project, call.path["job"], call.caller, seconds_left=call.seconds_left())
+    return Answer(status=204, counts={"JobsDeleted": 1})
 
 
 def _view(call: Call, ledger: Ledger) -> JobView:

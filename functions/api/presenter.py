@@ -31,7 +31,9 @@ from shared.contracts.views import (
     ResultLine,
     SingleItemView,
     TemplateRefView,
+    TemplateView,
     UsageView,
+    VoiceView,
 )
 from shared.jobs.progress import estimated_completion_at, progress_of
 from shared.jobs.quotas import next_month
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
     from shared.jobs.spec import JobOptions, JobSpec
     from shared.store.events import Entry
     from shared.store.projects import Member, Membership
+    from shared.store.templates import Template
+    from shared.store.voices import Voice
 
 __all__ = [
     "created_job_view",
@@ -60,7 +64,11 @@ __all__ = [
     "project_view",
     "result_line",
     "single_item_view",
+    "template_etag",
+    "template_view",
     "usd",
+    "voice_etag",
+    "voice_view",
 ]
 
 _MILLION: Final = 1_000_000
@@ -105,6 +113,35 @@ def project_usage_view(usage: Usage, quota: Amount, now: datetime) -> ProjectUsa
 def member_view(member: Member) -> MemberView:
     """Who may what in a project."""
     return MemberView(user=member.user, role=member.role.value, added_at=member.added_at)
+
+
+def template_etag(version: int, *, deleted: bool) -> str:
+    """The strong entity tag of a template: its version, and whether it is deleted."""
+    return f'"{version}-deleted"' if deleted else f'"{version}"'
+
+
+def template_view(template: Template) -> TemplateView:
+    """A template, or one of its versions."""
+    return TemplateView(
+        id=template.template_id,
+        version=template.version,
+        name=template.name,
+        kind=template.kind,
+        values=dict(template.values),
+        created_at=template.created_at,
+        updated_at=template.updated_at,
+        deleted_at=template.deleted_at,
+    )
+
+
+def voice_etag(version: int) -> str:
+    """The strong entity tag of a brand voice."""
+    return f'"{version}"'
+
+
+def voice_view(voice: Voice) -> VoiceView:
+    """A brand voice."""
+    return VoiceView(version=voice.version, values=dict(voice.values), updated_at=voice.updated_at)
 
 
 def job_view(ledger: Ledger, spec: JobSpec, now: datetime) -> JobView:

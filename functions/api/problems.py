@@ -20,18 +20,22 @@ __all__ = [
     "fault",
     "illegal_transition",
     "insufficient_scope",
+    "key_reused",
     "no_job",
     "no_member",
     "no_method",
     "no_project",
     "no_route",
     "not_permitted",
+    "not_yet_settled",
     "problem_of",
 ]
 
 EXPECTED: Final = (RequestError, StoreUnavailableError, QueueUnavailableError)
 """What :func:`problem_of` knows; everything else is a fault of ours."""
 _UNAVAILABLE_SECONDS: Final = 1
+_SETTLED_SECONDS: Final = 1
+"""A generation that has ended is notified within moments."""
 _NO_METHOD: Final = "method_not_allowed"
 _INSUFFICIENT_SCOPE: Final = "insufficient_scope"
 """As RFC 6750 names it in the header, so that a client needs one name only."""
@@ -74,9 +78,28 @@ def not_permitted() -> RequestError:
     return RequestError(403, "forbidden", "You are no longer a member who may do that.")
 
 
+def key_reused() -> RequestError:
+    """The Idempotency-Key stands for another body."""
+    return RequestError(
+        422, "idempotency_mismatch", "This Idempotency-Key was used for another body in the last 24 hours."
+    )
+
+
 def illegal_transition(status: ShownStatus, detail: str) -> RequestError:
     """The job's status, which the caller may not have known, does not allow it."""
     return RequestError(409, "illegal_transition", detail, extra={"job_status": status.value})
+
+
+def not_yet_settled(status: ShownStatus) -> RequestError:
+    """The job has ended, and its end is being told of this very moment."""
+    return RequestError(
+        409,
+        "not_yet_settled",
+        "The job has just ended and is still being settled; try again in a moment.",
+        retryable=True,
+        retry_after_seconds=_SETTLED_SECONDS,
+        extra={"job_status": status.value},
+    )
 
 
 def fault() -> RequestError:

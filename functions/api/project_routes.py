@@ -17,7 +17,7 @@ from shared.store.projects import Membership, Project, Role
 if TYPE_CHECKING:
     from functions.api.routing import Call
 
-__all__ = ["create", "list_own", "read", "usage"]
+__all__ = ["create", "list_own", "read", "remove", "usage"]
 
 
 def create(call: Call) -> Answer:
@@ -31,6 +31,12 @@ def create(call: Call) -> Answer:
         body=project_view(Membership(project, Role.OWNER)),
         headers={"Location": f"/v1/projects/{project.project_id}"},
     )
+
+
+def remove(call: Call) -> Answer:
+    """Delete a project in which nothing runs, with all that it holds."""
+    call.services.deleter.delete_project(call.project, call.caller, seconds_left=call.seconds_left)
+    return Answer(status=204, counts={"ProjectsDeleted": 1})
 
 
 def list_own(call: Call) -> Answer:

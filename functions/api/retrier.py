@@ -11,7 +11,7 @@ from functions.api.budgets import budget_of, more_of
 from functions.api.caller import actor_of
 from functions.api.controller import SOON
 from functions.api.limiting import turned_away
-from functions.api.problems import illegal_transition
+from functions.api.problems import illegal_transition, not_yet_settled
 from functions.api.validating import invalid, pointer
 from shared.errors import BadField, RequestError, StoreUnavailableError, TransitionRefusedError
 from shared.jobs.ids import new_token
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["Retried", "Retrier", "mark_of"]
 
 _RETRYABLE: Final = frozenset({JobStatus.PARTIALLY_FAILED, JobStatus.FAILED})
-_SETTLED_SECONDS: Final = 1
-"""A generation that has ended is notified within moments."""
 _TRIES: Final = 4
 
 
@@ -117,14 +115,7 @@ class Retrier:
         if ledger.status not in _RETRYABLE:
             raise self._illegal(ledger, f"The job is {ledger.shown_status(self.clock.now())}")
         if ledger.notified_generation < ledger.generation:
-            raise RequestError(
-                409,
-                "not_yet_settled",
-                "The job has just ended and is still being settled; try again in a moment.",
-                retryable=True,
-                retry_after_seconds=_SETTLED_SECONDS,
-                extra={"job_status": ledger.status.value},
-            )
+            raise not_yet_settled(ledger.shown_status(self.clock.now()))
         more = more_of(ledger, spec, request.budget_usd)
         if not more and ledger.headroom_microusd is not None and ledger.headroom_microusd < ledger.est_microusd:
             raise RequestError(

@@ -12,6 +12,8 @@ from functions.api import (
     member_routes,
     project_routes,
     service_routes,
+    template_routes,
+    voice_routes,
 )
 from functions.api.routing import Access, Header, Reply, Route
 from shared.contracts.requests import (
@@ -29,6 +31,9 @@ from shared.contracts.requests import (
     ResultsQuery,
     ResumeRequest,
     RetryRequest,
+    TemplateRequest,
+    TemplatesQuery,
+    VoiceRequest,
 )
 from shared.contracts.views import (
     BulkCancelView,
@@ -48,6 +53,9 @@ from shared.contracts.views import (
     ProjectUsageView,
     ProjectView,
     SingleItemView,
+    TemplatesPage,
+    TemplateView,
+    VoiceView,
 )
 from shared.store.projects import Role
 
@@ -55,6 +63,8 @@ __all__ = ["ROUTES"]
 
 _PROJECT: Final = "/v1/projects/{project}"
 _MEMBER: Final = f"{_PROJECT}/members/{{user}}"
+_TEMPLATES: Final = f"{_PROJECT}/templates"
+_TEMPLATE: Final = f"{_TEMPLATES}/{{template}}"
 _JOB: Final = f"{_PROJECT}/jobs/{{job}}"
 
 _IDEMPOTENCY_KEY: Final = Header(
@@ -67,12 +77,17 @@ _RETRY_KEY: Final = Header(
     "the job's, opens no other.",
 )
 _IF_NONE_MATCH: Final = Header(name="If-None-Match", description="The ETag that is known.")
+_IF_MATCH: Final = Header(name="If-Match", description="The ETag of what is to be changed.")
+_VERSION: Final = Header(name="ETag", description="The version.")
 _ETAG: Final = Header(name="ETag", description="The job's version and shown status.")
 _LOCATION: Final = Header(name="Location", description="Where it stands.")
 _RETRY_AFTER: Final = Header(name="Retry-After", description="Whole seconds.")
 _REPLAYED: Final = Header(name="Idempotent-Replayed", description="`true` where this is the first call's answer.")
 _LINK: Final = Header(name="Link", description='`rel="next"`: where the results go on.')
 _NO_JOB: Final = "The project has no such job."
+_NO_TEMPLATE: Final = "The project has no such template."
+_CHANGED: Final = "It is not what If-Match names (`precondition_failed`, with `current_version`)."
+_NO_IF_MATCH: Final = "If-Match is missing (`precondition_required`)."
 _TOO_MANY: Final = (
     "has too many unfinished ones (`too_many_active_jobs`), or less is left of the project's quota than is required "
     "(`quota_exceeded`, with `required` and `remaining`); with Retry-After, RateLimit and RateLimit-Policy."
@@ -157,6 +172,16 @@ ROUTES: Final = (
         replies={200: Reply(description="The project.", model=ProjectView)},
     ),
     Route(
+        method="DELETE",
+        path=_PROJECT,
+        operation="deleteProject",
+        summary="Delete a project in which nothing runs, for good, with all that it holds",
+        access=Role.OWNER,
+        run=project_routes.remove,
+        replies={204: Reply(description="It is gone; its rows are being erased.", content_types=())},
+        problems={409: "A job of it has not ended (`jobs_unfinished`)."},
+    ),
+    Route(
         method="GET",
         path=f"{_PROJECT}/usage",
         operation="getUsage",
@@ -207,6 +232,122 @@ ROUTES: Final = (
         problems={404: _NO_MEMBER, 409: _LAST_OWNER},
     ),
     Route(
+        method="GET",
+        path=f"{_PROJECT}/voice",
+        operation="getVoice",
+        summary="The project's brand voice",
+        access=Role.VIEWER,
+        run=voice_routes.read,
+        replies={200: Reply(description="The voice.", model=VoiceView, headers=(_VERSION,))},
+    ),
+    Route(
+        method="PUT",
+        path=f"{_PROJECT}/voice",
+        operation="putVoice",
+        summary="Set the brand voice; jobs that were created keep the one they had",
+        access=Role.EDITOR,
+        run=voice_routes.put,
+        body=VoiceRequest,
+        headers=(_IF_MATCH,),
+        replies={200: Reply(description="The voice.", model=VoiceView, headers=(_VERSION,))},
+        problems={412: _CHANGED, 428: _NO_IF_MATCH},
+    ),
+    Route(
+        method="POST",
+        path=_TEMPLATES,
+        operation="createTemplate",
+        summary="Create a template",
+        access=Role.EDITOR,
+        run=template_routes.create,
+        body=TemplateRequest,
+        headers=(_IDEMPOTENCY_KEY,),
+        replies={
+            201: Reply(description="The template.", model=TemplateView, headers=(_LOCATION, _VERSION, _REPLAYED)),
+        },
+        problems={409: "The project has as many templates as it may (`too_many_templates`)."},
+    ),
+    Route(
+        method="GET",
+        path=_TEMPLATES,
+        operation="listTemplates",
+        summary="The project's templates",
+        access=Role.VIEWER,
+        run=template_routes.list_all,
+        query=TemplatesQuery,
+        replies={200: Reply(description="A page of templates.", model=TemplatesPage)},
+    ),
+    Route(
+        method="GET",
+        path=_TEMPLATE,
+        operation="getTemplate",
+        summary="One template, deleted or not",
+        access=Role.VIEWER,
+        run=template_routes.read,
+        replies={200: Reply(description="The template.", model=TemplateView, headers=(_VERSION,))},
+        problems={404: _NO_TEMPLATE},
+    ),
+    Route(
+        method="PUT",
+        path=_TEMPLATE,
+        operation="updateTemplate",
+        summary="Make a new version; jobs that were created keep the one they had",
+        access=Role.EDITOR,
+        run=template_routes.update,
+        body=TemplateRequest,
+        headers=(_IF_MATCH,),
+        replies={200: Reply(description="The template.", model=TemplateView, headers=(_VERSION,))},
+        problems={
+            404: _NO_TEMPLATE,
+            409: "It is deleted (`template_deleted`).",
+            412: _CHANGED,
+            428: _NO_IF_MATCH,
+        },
+    ),
+    Route(
+        method="DELETE",
+        path=_TEMPLATE,
+        operation="deleteTemplate",
+        summary="Hide a template from lists and new jobs; it can be restored",
+        access=Role.EDITOR,
+        run=template_routes.remove,
+        headers=(_IF_MATCH,),
+        replies={204: Reply(description="It is deleted.", content_types=())},
+        problems={404: _NO_TEMPLATE, 412: _CHANGED, 428: _NO_IF_MATCH},
+    ),
+    Route(
+        method="POST",
+        path=f"{_TEMPLATE}/restore",
+        operation="restoreTemplate",
+        summary="Undo a template's deletion",
+        access=Role.EDITOR,
+        run=template_routes.restore,
+        body=EmptyRequest,
+        body_required=False,
+        replies={200: Reply(description="The template.", model=TemplateView, headers=(_VERSION,))},
+        problems={404: _NO_TEMPLATE},
+    ),
+    Route(
+        method="GET",
+        path=f"{_TEMPLATE}/versions",
+        operation="listTemplateVersions",
+        summary="A template's versions, the newest first",
+        access=Role.VIEWER,
+        run=template_routes.list_versions,
+        query=PageQuery,
+        replies={200: Reply(description="A page of versions.", model=TemplatesPage)},
+        problems={404: _NO_TEMPLATE},
+    ),
+    Route(
+        method="GET",
+        path=f"{_TEMPLATE}/versions/{{version}}",
+        operation="getTemplateVersion",
+        summary="A template as it stood at one of its versions",
+        access=Role.VIEWER,
+        run=template_routes.read_version,
+        replies={200: Reply(description="The version.", model=TemplateView)},
+        problems={404: "The project has no such template, or the template no such version."},
+    ),
+    Route(
         method="POST",
         path=f"{_PROJECT}/jobs",
         operation="createJob",
@@ -249,6 +390,16 @@ ROUTES: Final = (
             304: Reply(description="It still is what If-None-Match names.", content_types=(), headers=(_ETAG,)),
         },
         problems={404: _NO_JOB},
+    ),
+    Route(
+        method="DELETE",
+        path=_JOB,
+        operation="deleteJob",
+        summary="Delete a job that has ended, for good, with everything under it",
+        access=Role.EDITOR,
+        run=job_routes.remove,
+        replies={204: Reply(description="It is gone; its rows are being erased.", content_types=())},
+        problems={404: _NO_JOB, 409: f"{_ILLEGAL} Or it has just ended (`not_yet_settled`, with Retry-After)."},
     ),
     Route(
         method="GET",

@@ -36,6 +36,8 @@ def limits(call: Call) -> Answer:
             items_per_month=own.items_per_month,
             usd_per_month=own.usd_per_month,
             bulk_cancel_max=own.bulk_cancel_max,
+            templates_per_project=own.templates_per_project,
+            retention_days=own.retention_days or None,
             max_attempts=_range("max_attempts"),
             item_timeout_seconds=_range("item_timeout_seconds"),
             deadline_minutes=_range("deadline_minutes"),

@@ -11,6 +11,7 @@ from functions.api.advancer import Advancer
 from functions.api.budgets import microusd
 from functions.api.controller import Controller
 from functions.api.creator import Creator
+from functions.api.deleter import Deleter
 from functions.api.filler import Filler
 from functions.api.invoker import Invoker, LambdaInvoker
 from functions.api.item_reader import ItemReader
@@ -28,12 +29,16 @@ from shared.jobs.rates import Caps
 from shared.queue.dispatch import WorkQueue
 from shared.store.admissions import Admissions, Allowance
 from shared.store.dynamodb import DynamoTable
+from shared.store.erasures import ErasureStore
 from shared.store.events import EventStore
 from shared.store.intake import IntakeStore
 from shared.store.items import ItemStore
 from shared.store.job_lists import JobLists
 from shared.store.ledgers import LedgerStore
+from shared.store.presets import PresetStore
 from shared.store.projects import ProjectStore
+from shared.store.templates import TemplateStore
+from shared.store.voices import VoiceStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,10 +65,13 @@ class Services:
     kinds: Callable[[], Mapping[str, Kind[Any, Any]]]
     prices: PriceTable
     projects: ProjectStore
+    templates: TemplateStore
+    voices: VoiceStore
     submissions: SubmissionReader
     creator: Creator
     controller: Controller
     retrier: Retrier
+    deleter: Deleter
     jobs: JobReader
     items: ItemReader
     events: EventStore
@@ -109,15 +117,20 @@ class Services:
         jobs = JobReader(ledgers, JobLists(table), Specs(items), clock, pace)
         reader = ItemReader(jobs, items)
         filler = Filler(ledgers, queue, logger)
+        presets = PresetStore(table)
+        submissions = SubmissionReader(settings, _kinds, prices, settings.default_model, presets)
         admissions = Admissions(table, _allowance(settings))
         return cls(
             limits=settings,
             kinds=_kinds,
             prices=prices,
             projects=ProjectStore(table),
-            submissions=SubmissionReader(settings, _kinds, prices, settings.default_model),
-            creator=Creator(IntakeStore(table), filler, prices, admissions, clock),
+            templates=TemplateStore(table),
+            voices=VoiceStore(table),
+            submissions=submissions,
+            creator=Creator(IntakeStore(table), filler, prices, submissions, presets, admissions, clock),
             controller=Controller(jobs, ledgers, filler, clock),
+            deleter=Deleter(jobs, ErasureStore(table), clock, pace),
             retrier=Retrier(jobs, ledgers, items, filler, admissions, clock),
             jobs=jobs,
             items=reader,

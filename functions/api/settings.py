@@ -17,6 +17,10 @@ _MAX_BYTES_PER_ITEM: Final = 32 * 1024
 """A transaction takes 100 items and 4 MB."""
 _MAX_BULK_CANCEL: Final = 1_000
 """Each is a write, one after the other within the gateway's 30 seconds."""
+_MAX_TEMPLATES: Final = 1_000
+"""The choice of ``auto`` reads all of a kind."""
+_MAX_RETENTION_DAYS: Final = 36_500
+"""A century: more is a mistake for 0, which means for ever."""
 _MAX_JOBS_PER_HOUR: Final = 1_000
 """Their times stand in one row, which every creation writes."""
 _MAX_QUOTA: Final = 1_000_000_000
@@ -57,6 +61,8 @@ class ApiSettings(Limits):
             "usd_per_month": (1, _MAX_QUOTA),
             "active_jobs": (1, _MAX_ACTIVE_JOBS),
             "bulk_cancel_max": (1, _MAX_BULK_CANCEL),
+            "templates_per_project": (0, _MAX_TEMPLATES),
+            "retention_days": (0, _MAX_RETENTION_DAYS),
         }
         for name, (least, most) in bounds.items():
             if not least <= getattr(self, name) <= most:

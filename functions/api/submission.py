@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from functions.api.auto_template import best_fitting
 from functions.api.bodies import canonical
 from functions.api.budgets import microusd
+from functions.api.folding import folded
 from functions.api.validating import bad_fields, invalid, pointer
 from shared.contracts.requests import JobEnvelope, NewItemRequest, OptionsRequest
 from shared.contracts.views import DuplicateView
 from shared.errors import BadField
+from shared.jobs.ids import TEMPLATE, is_id
 from shared.jobs.spec import JobOptions
 from shared.jobs.statuses import OnDuplicate
+from shared.store.presets import Presets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,8 +28,13 @@ if TYPE_CHECKING:
     from shared.contracts.limits import Limits
     from shared.generation.kind import Kind
     from shared.generation.pricing import PriceTable
+    from shared.store.presets import PresetStore
+    from shared.store.templates import Template
 
-__all__ = ["Entry", "Submission", "SubmissionReader", "folded"]
+__all__ = ["Entry", "Submission", "SubmissionReader"]
+
+
+_AUTO: Final = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +53,46 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """A new job in which nothing is wrong. ``entries`` are the items to create, in order."""
+    """A new job in which nothing is wrong. ``entries`` are the items to create, in order, ``presets`` merged in."""
 
     name: str
     kind: Kind[Any, Any]
     model: str
     options: JobOptions
+    presets: Presets
     entries: Sequence[Entry]
     duplicates: Sequence[DuplicateView]
 
 
 @dataclass(frozen=True)
 class SubmissionReader:
-    """Checks new jobs against kinds, limits and prices."""
+    """Checks new jobs against kinds, limits and prices; merges what their template and the project's voice say."""
 
     limits: Limits
     kinds: Callable[[], Mapping[str, Kind[Any, Any]]]
     prices: PriceTable
     default_model: str
+    presets: PresetStore
 
-    def read(self, body: Mapping[str, Any]) -> Submission:
-        """The job that ``body`` describes.
+    def read(self, project_id: str, body: Mapping[str, Any]) -> Submission:
+        """The job that ``body`` describes, with the template and the voice as they stand now.
 
         Raises:
             RequestError: 422 with every bad field of every bad item.
         """
+        return self._read(body, lambda kind, errors: self._current(project_id, kind, body, errors))
+
+    def read_again(self, body: Mapping[str, Any], presets: Presets) -> Submission:
+        """The job that ``body`` described when it was begun with ``presets``.
+
+        Raises:
+            RequestError: 422 with every bad field of every bad item.
+        """
+        return self._read(body, lambda _, __: presets)
+
+    def _read(
+        self, body: Mapping[str, Any], presets_for: Callable[[Kind[Any, Any], list[BadField]], Presets]
+    ) -> Submission:
         errors: list[BadField] = []
         envelope = self._envelope(body, errors)
         name = body.get("kind")
@@ -76,7 +100,8 @@ class SubmissionReader:
         kind = kinds.get(name) if isinstance(name, str) else None
         if kind is None and isinstance(name, str):
             errors.append(BadField("/kind", f"unknown; known are {', '.join(kinds)}"))
-        entries = _Items(self.limits, kind, _object(body.get("defaults")), errors).read(body)
+        presets = Presets() if kind is None else presets_for(kind, errors)
+        entries = _Items(self.limits, kind, presets, _object(body.get("defaults")), errors).read(body)
         if envelope is None or kind is None:
             raise invalid(errors)
         options = _job_options(envelope.options)
@@ -89,6 +114,7 @@ class SubmissionReader:
             kind=kind,
             model=options.model or self.default_model,
             options=options,
+            presets=presets,
             entries=kept,
             duplicates=duplicates,
         )
@@ -99,8 +125,6 @@ class SubmissionReader:
         except ValidationError as error:
             errors += bad_fields(error)
             return None
-        if envelope.template_id is not None:
-            errors.append(BadField("/template_id", "unknown template"))
         if envelope.options.concurrency > self.limits.concurrency_max:
             errors.append(BadField("/options/concurrency", f"at most {self.limits.concurrency_max}"))
         model = envelope.options.model
@@ -108,6 +132,43 @@ class SubmissionReader:
             known = ", ".join(self.prices.models)
             errors.append(BadField("/options/model", f"has no price, so no budget could be kept; known are {known}"))
         return envelope
+
+    def _current(
+        self, project_id: str, kind: Kind[Any, Any], body: Mapping[str, Any], errors: list[BadField]
+    ) -> Presets:
+        """The voice, and the template that the body names or ``auto`` means."""
+        wanted = body.get("template_id")
+        by_id = wanted if isinstance(wanted, str) and is_id(TEMPLATE, wanted) else None
+        presets = self.presets.current(project_id, by_id)
+        if wanted is None or not isinstance(wanted, str):
+            return presets
+        if wanted == _AUTO:
+            items = body.get("items")
+            inputs = [item.get("input") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+            template = best_fitting(
+                self.presets.of_kind(project_id, kind.name),
+                [values for values in inputs if isinstance(values, dict)],
+                _object(body.get("defaults")) or {},
+            )
+            fault = None if template is not None else f"the project has no template of the kind {kind.name}"
+        else:
+            template = presets.template
+            fault = _unusable(template, kind)
+        if template is None or fault is not None:
+            errors.append(BadField("/template_id", fault or "unknown template"))
+            return Presets(voice=presets.voice)
+        return presets.with_template(template)
+
+
+def _unusable(template: Template | None, kind: Kind[Any, Any]) -> str | None:
+    """Why a job of ``kind`` cannot be created with ``template``."""
+    if template is None:
+        return "unknown template"
+    if template.deleted_at is not None:
+        return "the template is deleted; restoring it makes it usable again"
+    if template.kind != kind.name:
+        return f"the template is of the kind {template.kind}"
+    return None
 
 
 def _object(value: object) -> dict[str, Any] | None:
@@ -142,8 +203,14 @@ class _Items:
 
     limits: Limits
     kind: Kind[Any, Any] | None
+    presets: Presets
     defaults: dict[str, Any] | None
     errors: list[BadField]
+
+    @cached_property
+    def inherited(self) -> dict[str, Any]:
+        """What every item has from template and voice unless it, or a default, says otherwise."""
+        return {} if self.kind is None else self.presets.values(self.kind.fields)
 
     def read(self, body: Mapping[str, Any]) -> list[Entry]:
         """The items that are right."""
@@ -157,8 +224,8 @@ class _Items:
             self.errors.append(BadField("/items", f"{len(items)} items; a job has {least} to {most}"))
             return []
         self._check_defaults()
-        told_defaults = {bad.pointer for bad in self.errors}
-        return [entry for index, item in enumerate(items) for entry in self._entry(index, item, told_defaults)]
+        known = {bad.pointer for bad in self.errors}
+        return [entry for index, item in enumerate(items) for entry in self._entry(index, item, known)]
 
     def _check_defaults(self) -> None:
         """A wrong default is told once, even where every item overrides it."""
@@ -170,17 +237,17 @@ class _Items:
             own = {pointer("defaults", name) for name in self.defaults}
             self.errors.extend(bad for bad in bad_fields(error, "defaults") if _first(bad.pointer, 2) in own)
 
-    def _entry(self, index: int, item: object, told_defaults: set[str]) -> Iterator[Entry]:
+    def _entry(self, index: int, item: object, told: set[str]) -> Iterator[Entry]:
         values = item.get("input") if isinstance(item, dict) else None
         fits = self._fits(index, values)
         request = self._request(index, item) if fits else None
         if self.kind is None or self.defaults is None or not isinstance(values, dict) or not fits:
             return
         try:
-            merged = self.kind.validate({**self.defaults, **values})
+            merged = self.kind.validate({**self.inherited, **self.defaults, **values})
         except ValidationError as error:
             for bad in bad_fields(error, "items", index, "input"):
-                self._tell(bad, index, values, told_defaults)
+                self._tell(bad, index, values, told)
             return
         if request is not None:
             yield Entry(index, request.custom_id, merged)
@@ -188,9 +255,10 @@ class _Items:
     def _fits(self, index: int, values: object) -> bool:
         if not isinstance(values, dict):
             return True
-        size, most = len(canonical({**(self.defaults or {}), **values})), self.limits.bytes_per_item
+        size = len(canonical({**self.inherited, **(self.defaults or {}), **values}))
+        most = self.limits.bytes_per_item
         if size > most:
-            told = f"its input has {size} bytes with the defaults; an item has at most {most}"
+            told = f"its input has {size} bytes with what it inherits; an item has at most {most}"
             self.errors.append(BadField(pointer("items", index), told))
         return size <= most
 
@@ -201,31 +269,36 @@ class _Items:
             self.errors.extend(bad_fields(error, "items", index))
             return None
 
-    def _tell(self, bad: BadField, index: int, values: dict[str, Any], told_defaults: set[str]) -> None:
-        """A fault of a default is the default's, and told once; any other is the item's."""
+    def _tell(self, bad: BadField, index: int, values: dict[str, Any], told: set[str]) -> None:
+        """A fault of a default, a template or the voice is theirs, and told once; any other is the item's."""
         field = bad.pointer.removeprefix(pointer("items", index, "input"))
-        inherited = {pointer(name) for name in self.defaults or {} if name not in values}
-        if _first(field, 1) not in inherited:
+        step = _first(field, 1)
+        if step in {pointer(name) for name in values}:
             self.errors.append(bad)
-        elif (default := pointer("defaults") + field) not in told_defaults:
-            told_defaults.add(default)
-            self.errors.append(BadField(default, bad.detail))
+        elif step in {pointer(name) for name in self.defaults or {}}:
+            default = pointer("defaults") + field
+            self._tell_once(BadField(default, bad.detail), default, told)
+        elif step in {pointer(name) for name in self.inherited}:
+            self._tell_once(self._of_preset(field, bad.detail), field, told)
+        else:
+            self.errors.append(bad)
+
+    def _tell_once(self, bad: BadField, known_as: str, told: set[str]) -> None:
+        if known_as not in told:
+            told.add(known_as)
+            self.errors.append(bad)
+
+    def _of_preset(self, field: str, detail: str) -> BadField:
+        """A value that was right when it was stored, and that the kind takes no longer."""
+        template = self.presets.template
+        if template is not None and _first(field, 1) in {pointer(name) for name in template.values}:
+            return BadField("/template_id", f"the template's {field.removeprefix('/')}: {detail}")
+        return BadField("", f"the project's brand voice, {field.removeprefix('/')}: {detail}")
 
 
 def _first(text: str, steps: int) -> str:
     """The pointer's first steps."""
     return "/".join(text.split("/")[: steps + 1])
-
-
-def folded(value: Any) -> Any:  # noqa: ANN401  JSON
-    """``value`` as duplicates are compared: texts trimmed, without case, in Unicode's compatibility form."""
-    if isinstance(value, str):
-        return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold()).strip()
-    if isinstance(value, dict):
-        return {name: folded(entry) for name, entry in value.items()}
-    if isinstance(value, list):
-        return [folded(entry) for entry in value]
-    return value
 
 
 def _deduplicated(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
+from functions.sweeper.erase import Eraser
 from functions.sweeper.settings import SweeperSettings
-from functions.sweeper.sweep import ACTOR, Sweeper
+from functions.sweeper.sweep import ACTOR, SECONDS_FOR_THE_LAST, Sweeper
 from shared import environment, snapshots
 from shared.clock import SystemClock
 from shared.ending.closing import Closer
@@ -17,6 +18,7 @@ from shared.ending.topic import SnsTopic
 from shared.metering import Meter
 from shared.queue.dispatch import WorkQueue
 from shared.store.dynamodb import DynamoTable
+from shared.store.erasures import ErasureStore
 from shared.store.intake import IntakeStore
 from shared.store.items import ItemStore
 from shared.store.ledgers import LedgerStore
@@ -58,8 +60,23 @@ def sweeper() -> Sweeper:
     )
 
 
+@cache
+def eraser() -> Eraser:
+    """The eraser that the environment describes; made at the first event."""
+    settings = environment.read(SweeperSettings, os.environ)
+    table = DynamoTable.from_env(settings.table_name)
+    return Eraser(
+        erasures=ErasureStore(table),
+        ledgers=LedgerStore(table),
+        watch=WatchList(table),
+        clock=SystemClock(),
+        logger=logger,
+        retention_days=settings.retention_days,
+    )
+
+
 def handler(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Look at every job that is due.
+    """Look at every job that is due; then erase what is deleted or too old.
 
     Args:
         _event: of a schedule; it says nothing.
@@ -69,16 +86,28 @@ def handler(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
         What was done, for whoever invokes it by hand.
     """
     logger.set_correlation_id(context.aws_request_id)
-    swept = sweeper().sweep(lambda: context.get_remaining_time_in_millis() / 1000)
+
+    def seconds_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    swept = sweeper().sweep(seconds_left)
+    erased = eraser().erase(lambda: seconds_left() > SECONDS_FOR_THE_LAST)
     summary = {
         "looked": swept.looked,
         "failed": swept.failed,
         "mismatched": swept.mismatched,
         "repaired": dict(swept.repaired),
         "is_whole": swept.is_whole,
+        "erased": dict(erased),
     }
     logger.info("swept", summary=summary)
-    counts = {"LooksFailed": swept.failed, "Repairs": swept.repaired.total(), "SweepsCutShort": int(not swept.is_whole)}
+    counts = {
+        "LooksFailed": swept.failed,
+        "Repairs": swept.repaired.total(),
+        "SweepsCutShort": int(not swept.is_whole),
+        "RowsErased": erased["rows"],
+        "ErasuresFailed": erased["failed"],
+    }
     # JobsLookedAt at every run, so that silence can be told from peace.
     meter().count_all({"JobsLookedAt": swept.looked, **{name: value for name, value in counts.items() if value}})
     return summary

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shared.errors import SettingsError
+
 __all__ = ["SweeperSettings"]
 
 
@@ -12,9 +14,18 @@ class SweeperSettings:
     """The table it looks through, the queue it fills, the topic it notifies, and how many jobs it looks at a run.
 
     What is left over when a run has looked at so many, or is at the end of its time, is where the next run begins.
+    ``retention_days`` after its end a job is deleted; 0 means never.
+
+    Raises:
+        SettingsError: the retention is negative.
     """
 
     table_name: str
     queue_url: str
     topic_arn: str
     jobs_a_run: int = 5_000
+    retention_days: int = 0
+
+    def __post_init__(self) -> None:
+        if self.retention_days < 0:
+            raise SettingsError(f"PRESSROOM_RETENTION_DAYS is {self.retention_days}, not 0 or more")

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from shared.store.ledgers import LedgerStore
     from shared.store.watch import Watched, WatchList
 
-__all__ = ["ACTOR", "Plan", "Sweeper", "Swept", "plan_of"]
+__all__ = ["ACTOR", "SECONDS_FOR_THE_LAST", "Plan", "Sweeper", "Swept", "plan_of"]
 
 ACTOR: Final = "sweeper"
 _AHEAD: Final = timedelta(seconds=15)
@@ -67,7 +67,7 @@ _AHEAD: Final = timedelta(seconds=15)
 if a job had to wait for the run after the next."""
 _PAGE: Final = 25
 """Jobs that are read together: few, so that none of the ledgers is old when its turn comes."""
-_SECONDS_FOR_THE_LAST: Final = 10.0
+SECONDS_FOR_THE_LAST: Final = 10.0
 """A run begins nothing new when it has less time than that: the longest step is one that DynamoDB throttles."""
 
 
@@ -123,7 +123,7 @@ class Sweeper:
         started, swept = self.clock.now(), Swept()
 
         def go_on() -> bool:
-            return seconds_left() > _SECONDS_FOR_THE_LAST
+            return seconds_left() > SECONDS_FOR_THE_LAST
 
         first_shard = int(started.timestamp() // LOOK_EVERY.total_seconds()) % WATCH_SHARDS
         for keys in self.watch.due(started + _AHEAD, first_shard=first_shard, page=_PAGE):

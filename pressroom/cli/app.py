@@ -12,8 +12,20 @@ import typer
 from pressroom.cli.admin import admin_app
 from pressroom.cli.exits import ExitCode
 from pressroom.cli.members import members_app
-from pressroom.cli.options import DEFAULT_API_URL, ApiUrl, AsJson, AsView, JobId, Project, ResultFormat, Verbose, Where
+from pressroom.cli.options import (
+    DEFAULT_API_URL,
+    ApiUrl,
+    AsJson,
+    AsView,
+    JobId,
+    Project,
+    ResultFormat,
+    Verbose,
+    Where,
+    Yes,
+)
 from pressroom.cli.sources import Format  # noqa: TC001  Typer reads the annotations when it runs
+from pressroom.cli.templates import templates_app, voice_app
 from pressroom.cli.terminal import VERBOSE, emit, say
 from shared.errors import ErrorCode, PressroomError
 from shared.jobs.statuses import Drive, ItemStatus, OnDuplicate, OnError  # noqa: TC001  likewise
@@ -47,8 +59,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-projects_app = typer.Typer(help="Make a project.", no_args_is_help=True)
+projects_app = typer.Typer(help="Make or delete a project.", no_args_is_help=True)
 app.add_typer(projects_app, name="project", rich_help_panel="Setting up")
+app.add_typer(templates_app, name="templates", rich_help_panel="Setting up")
+app.add_typer(voice_app, name="voice", rich_help_panel="Setting up")
 app.add_typer(members_app, name="members", rich_help_panel="Setting up")
 app.add_typer(admin_app, name="admin", rich_help_panel="Setting up")
 
@@ -92,6 +106,10 @@ def submit(
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="A value for every item that gives none itself."),
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option("--template", metavar="TEMPLATE", help="A template's id, or auto for the one that fits best."),
     ] = None,
     tone: Annotated[str | None, typer.Option("--tone", help="Short for --set tone=….")] = None,
     concurrency: Annotated[
@@ -154,6 +172,7 @@ def submit(
         form=form,
         kind=kind,
         name=name,
+        template=template,
         defaults=[*(settings or []), *([f"tone={tone}"] if tone is not None else [])],
         options={
             "concurrency": concurrency,
@@ -259,6 +278,23 @@ def cancel(
 
     with connect(Where(api_url, project)) as session:
         raise typer.Exit(work(session, jobs, as_json=as_json))
+
+
+@app.command(rich_help_panel=_STEERING)
+def delete(
+    *,
+    jobs: Annotated[list[str], typer.Argument(metavar="JOB...", help="The jobs' ids, job_….")],
+    yes: Yes = False,
+    project: Project = None,
+    api_url: ApiUrl = DEFAULT_API_URL,
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """Delete jobs that have ended, for good, with everything under them."""
+    from pressroom.cli.deleting import delete_jobs
+    from pressroom.cli.session import connect
+
+    with connect(Where(api_url, project)) as session:
+        raise typer.Exit(delete_jobs(session, jobs, yes=yes))
 
 
 @app.command(rich_help_panel=_STEERING)
@@ -462,6 +498,22 @@ def create_project(
         project = session.client.create_project(name)
     emit(project.id)
     say(f"Use it with --project {project.id}, or set PRESSROOM_PROJECT.")
+
+
+@projects_app.command("delete")
+def delete_project(
+    *,
+    project: Annotated[str, typer.Argument(metavar="PROJECT", help="The project's id, prj_….")],
+    yes: Yes = False,
+    api_url: ApiUrl = DEFAULT_API_URL,
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """Delete a project in which nothing runs, for good, with all that it holds; for its owners."""
+    from pressroom.cli.deleting import delete_project as work
+    from pressroom.cli.session import connect
+
+    with connect(Where(api_url)) as session:
+        raise typer.Exit(work(session, project, yes=yes))
 
 
 @app.command(rich_help_panel=_SETTING_UP)

@@ -10,7 +10,18 @@ import typer
 
 from pressroom.cli.terminal import VERBOSE
 
-__all__ = ["DEFAULT_API_URL", "ApiUrl", "AsJson", "AsView", "JobId", "Project", "ResultFormat", "Verbose", "Where"]
+__all__ = [
+    "DEFAULT_API_URL",
+    "ApiUrl",
+    "AsJson",
+    "AsView",
+    "JobId",
+    "Project",
+    "ResultFormat",
+    "Verbose",
+    "Where",
+    "Yes",
+]
 
 DEFAULT_API_URL: Final = "http://127.0.0.1:8787"
 """Where ``pressroom local`` listens."""
@@ -66,4 +77,5 @@ Verbose = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 AsView = Annotated[bool, typer.Option("--json", help="Print what the API answered as JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, job_….")]

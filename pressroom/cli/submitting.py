@@ -44,6 +44,7 @@ class Order:
     kind: str
     form: Format | None = None
     name: str | None = None
+    template: str | None = None
     defaults: Sequence[str] = ()
     options: Mapping[str, Any]
     idempotency_key: str | None = None
@@ -74,6 +75,7 @@ def submit(session: Session, order: Order, sources: Sequence[Source]) -> ExitCod
         kind=kind.name,
         items=batch.items(),
         name=order.name or _name(order.files),
+        template_id=order.template,
         defaults=defaults,
         options={name: value for name, value in order.options.items() if value is not None},
     )

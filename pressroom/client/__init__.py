@@ -44,7 +44,9 @@ from pressroom.client.records import (
     QuotaOf,
     Range,
     Refusal,
+    Template,
     Usage,
+    Voice,
 )
 from pressroom.client.retrying import Retry, RetryPolicy
 
@@ -87,8 +89,10 @@ __all__ = [
     "Refusal",
     "Retry",
     "RetryPolicy",
+    "Template",
     "UnavailableError",
     "UnexpectedAnswerError",
     "Usage",
+    "Voice",
     "is_loopback",
 ]

@@ -43,6 +43,7 @@ from pressroom.client.records import (
     ProjectUsage,
 )
 from pressroom.client.retrying import Retry, RetryPolicy
+from pressroom.client.templates import TemplateCalls
 from shared.clock import Clock, SystemClock
 from shared.contracts.sign_in import SignIn
 
@@ -58,7 +59,7 @@ _NOT_MODIFIED: Final = 304
 _PAGE: Final = 100
 
 
-class PressroomClient(MemberCalls):
+class PressroomClient(MemberCalls, TemplateCalls):
     """Every route that a client needs, typed. Safe to share between threads; close it, or use it in ``with``.
 
     Every method may raise :class:`~pressroom.client.errors.ClientError`: its tree says what went wrong. Calls that
@@ -152,6 +153,14 @@ class PressroomClient(MemberCalls):
         """The projects that the caller is a member of, page by page."""
         return self._records(Project, "/v1/projects")
 
+    def delete_project(self, project: str) -> None:
+        """Deletes a project in which nothing runs, for good. Repeated after a lost answer: NotFoundError.
+
+        Raises:
+            ConflictError: a job of it has not ended.
+        """
+        self._http.send(Call(method="DELETE", path=project_path(project)))
+
     def get_project(self, project: str) -> Project:
         """One project."""
         return decode(Project, self._get(project_path(project)))
@@ -222,6 +231,16 @@ class PressroomClient(MemberCalls):
         if response.status_code == _NOT_MODIFIED:
             return None
         return decode(Job, parsed(response), etag=response.headers.get("etag", ""))
+
+    def delete_job(self, project: str, job: str) -> None:
+        """Deletes a job that has ended, for good. Repeated after a lost answer: NotFoundError.
+
+        A job that has just ended is settled first: that is waited for, a bounded number of times.
+
+        Raises:
+            ConflictError: it has not ended.
+        """
+        self._http.send(Call(method="DELETE", path=_job_path(project, job), policy=following.PATIENT))
 
     def items(self, project: str, job: str, *, status: str | None = None) -> Iterator[Item]:
         """The job's items in order, without their outputs, page by page."""

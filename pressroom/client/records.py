@@ -38,7 +38,9 @@ __all__ = [
     "QuotaOf",
     "Range",
     "Refusal",
+    "Template",
     "Usage",
+    "Voice",
 ]
 
 
@@ -69,6 +71,41 @@ class Member:
     role: str
     added_at: datetime
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A template, or one of its versions."""
+
+    id: str
+    version: int
+    name: str
+    kind: str
+    values: Mapping[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def etag(self) -> str:
+        """What a change of it names."""
+        return f'"{self.version}"' if self.deleted_at is None else f'"{self.version}-deleted"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """A project's brand voice; version 0 where nobody has set one."""
+
+    version: int
+    values: Mapping[str, Any]
+    updated_at: datetime | None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def etag(self) -> str:
+        """What a change of it names."""
+        return f'"{self.version}"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,6 +407,7 @@ class NewJob:
     kind: str
     items: tuple[NewItem, ...]
     name: str | None = None
+    template_id: str | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -378,6 +416,8 @@ class NewJob:
         body: dict[str, Any] = {"kind": self.kind, "items": [item.body() for item in self.items]}
         if self.name is not None:
             body["name"] = self.name
+        if self.template_id is not None:
+            body["template_id"] = self.template_id
         if self.defaults:
             body["defaults"] = dict(self.defaults)
         if self.options:

@@ -11,7 +11,10 @@ __all__ = ["Limits"]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Sizes in bytes, rates per user and project, a month's quota per project that has none of its own."""
+    """Sizes in bytes, rates per user and project, a month's quota per project that has none of its own.
+
+    ``retention_days`` after its end a job is deleted; 0 means never.
+    """
 
     min_items_per_job: int = 1
     max_items_per_job: int = 1_000
@@ -23,3 +26,5 @@ class Limits:
     items_per_month: int = 100_000
     usd_per_month: int = 2_000
     bulk_cancel_max: int = 100
+    templates_per_project: int = 200
+    retention_days: int = 0

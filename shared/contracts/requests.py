@@ -34,6 +34,9 @@ __all__ = [
     "ResultsQuery",
     "ResumeRequest",
     "RetryRequest",
+    "TemplateRequest",
+    "TemplatesQuery",
+    "VoiceRequest",
 ]
 
 MAX_PAGE: Final = 100
@@ -62,6 +65,26 @@ class MemberRequest(BaseModel):
     model_config = _BODY
 
     role: Literal["owner", "editor", "viewer"]
+
+
+class TemplateRequest(BaseModel):
+    """A template. The kind's input schema says what ``values`` may hold: any of its fields, each as an item would."""
+
+    model_config = _BODY
+
+    name: _Line
+    kind: Annotated[str, Field(min_length=1, max_length=100, description="One of `GET /v1/kinds`.")]
+    values: Annotated[dict[str, Any], Field(description="Inputs of every item that neither it nor a default sets.")]
+
+
+class VoiceRequest(BaseModel):
+    """A brand voice, whole: what it does not name, it no longer says."""
+
+    model_config = _BODY
+
+    values: Annotated[
+        dict[str, Any], Field(description="Inputs of every item of a kind with such fields; templates go before it.")
+    ]
 
 
 class OptionsRequest(BaseModel):
@@ -107,7 +130,13 @@ class JobEnvelope(BaseModel):
 
     name: Annotated[_Line | None, Field(description="Null: one is made up.")] = None
     kind: Annotated[str, Field(min_length=1, max_length=100, description="One of `GET /v1/kinds`.")]
-    template_id: Annotated[str | None, Field(max_length=100)] = None
+    template_id: Annotated[
+        str | None,
+        Field(
+            max_length=100,
+            description="A template of the kind, or `auto`: the one that fits best what the items say themselves.",
+        ),
+    ] = None
     defaults: Annotated[dict[str, Any], Field(description="Inputs of every item that does not set them.")] = {}
     options: Annotated[OptionsRequest, Field(default_factory=OptionsRequest)]
 
@@ -180,6 +209,12 @@ class PageQuery(BaseModel):
 
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 20
     cursor: Annotated[str | None, Field(max_length=1_000, description="`next_cursor` of the page before.")] = None
+
+
+class TemplatesQuery(PageQuery):
+    """Which templates."""
+
+    deleted: Annotated[bool, Field(description="Deleted ones too.")] = False
 
 
 @unique

@@ -50,7 +50,10 @@ __all__ = [
     "ResultLine",
     "SingleItemView",
     "TemplateRefView",
+    "TemplateView",
+    "TemplatesPage",
     "UsageView",
+    "VoiceView",
 ]
 
 Moment = Annotated[datetime, PlainSerializer(to_iso, return_type=str, when_used="json")]
@@ -98,6 +101,8 @@ class LimitsView(BaseModel):
     items_per_month: int
     usd_per_month: int
     bulk_cancel_max: int
+    templates_per_project: int
+    retention_days: int | None
     max_attempts: RangeView
     item_timeout_seconds: RangeView
     deadline_minutes: RangeView
@@ -173,6 +178,43 @@ class TemplateRefView(BaseModel):
 
     id: str
     version: int
+
+
+class TemplateView(BaseModel):
+    """A template, or one of its versions, which never change.
+
+    ``created_at`` is the template's, ``updated_at`` the version's; ``deleted_at`` is null on a version.
+    """
+
+    model_config = _VIEW
+
+    id: str
+    version: int
+    name: str
+    kind: str
+    values: dict[str, Any]
+    created_at: Moment
+    updated_at: Moment
+    deleted_at: Moment | None
+
+
+class TemplatesPage(BaseModel):
+    """A page of templates, or of versions of one; ``next_cursor`` is null on the last."""
+
+    model_config = _VIEW
+
+    items: tuple[TemplateView, ...]
+    next_cursor: str | None
+
+
+class VoiceView(BaseModel):
+    """A project's brand voice: inputs of every item that has such fields. Version 0 where nobody has set one."""
+
+    model_config = _VIEW
+
+    version: int
+    values: dict[str, Any]
+    updated_at: Moment | None
 
 
 class OptionsView(BaseModel):

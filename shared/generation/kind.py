@@ -43,6 +43,11 @@ class Kind(Generic[InputT, OutputT]):
     markdown: Callable[[InputT, OutputT], str]
 
     @property
+    def fields(self) -> frozenset[str]:
+        """The names of all fields of the input."""
+        return frozenset(self.input_model.model_fields)
+
+    @property
     def required_fields(self) -> tuple[str, ...]:
         """The fields of the input that have no default."""
         return tuple(name for name, field in self.input_model.model_fields.items() if field.is_required())

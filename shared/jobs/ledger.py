@@ -211,6 +211,11 @@ class Ledger:
         """Lanes that somebody works right now."""
         return sum(lane.busy(now) for lane in self.lanes)
 
+    @property
+    def told(self) -> bool:
+        """Whether the end of the present generation has been told of."""
+        return self.notified_generation >= self.generation
+
     def shown_status(self, now: datetime) -> ShownStatus:
         """The status a reader sees: ``pausing`` while a paused job still has live leases."""
         if self.status is JobStatus.PAUSED and self.live_leases(now):

@@ -41,6 +41,8 @@ class TemplateRef:
 class JobSpec:
     """A job's immutable part. ``model`` is what the items are written by, options and defaults resolved.
 
+    ``template`` and ``voice_version`` (0 for none) are what stood behind the items when they were merged, at versions
+    that never change.
     ``estimated_microusd`` is the most that one try of every item can cost, ``dearest_microusd`` of the dearest alone.
     """
 
@@ -54,3 +56,6 @@ class JobSpec:
     estimated_microusd: int = 0
     dearest_microusd: int = 0
     template: TemplateRef | None = None
+    voice_version: int = 0
+    idempotency_key: str | None = None
+    """The creation's: its record outlives the job, and is found by this when the job is deleted."""

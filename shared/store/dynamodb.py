@@ -194,9 +194,14 @@ class DynamoTable:
     def put_many(self, rows: Sequence[Row]) -> None:
         """Write whole rows of different keys over whatever stands there, 25 a call; not together, in no order."""
         for start in range(0, len(rows), _BATCH):
-            self._put_batch([{"PutRequest": {"Item": attributes(row)}} for row in rows[start : start + _BATCH]])
+            self._write_batch([{"PutRequest": {"Item": attributes(row)}} for row in rows[start : start + _BATCH]])
 
-    def _put_batch(self, requests: list[Any]) -> None:
+    def delete_many(self, keys: Sequence[Key]) -> None:
+        """Delete rows, whatever stands there, 25 a call in the order of ``keys``; not together."""
+        for start in range(0, len(keys), _BATCH):
+            self._write_batch([{"DeleteRequest": {"Key": attributes(key)}} for key in keys[start : start + _BATCH]])
+
+    def _write_batch(self, requests: list[Any]) -> None:
         tries = self._tries()
         while True:
             answer = self._call(partial(self.client.batch_write_item, RequestItems={self.name: requests}), tries)

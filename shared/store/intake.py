@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from shared.clock import from_iso, to_iso
+from shared.clock import to_iso
 from shared.errors import NotPermittedError
 from shared.jobs.ids import new_token
 from shared.jobs.statuses import JobStatus
 from shared.store.admissions import leaving
 from shared.store.dynamodb import DynamoTable, RefusedError
 from shared.store.expressions import Change, Check, Delete, Insert
+from shared.store.idempotency import find_record, record_insert
 from shared.store.item_rows import NewItem, new_item_row
 from shared.store.keys import idempotency_key, ledger_key, spec_key
 from shared.store.ledger_rows import ledger_from_row, ledger_row
 from shared.store.ledgers import LedgerStore, refused_ledger
 from shared.store.projects import may_edit
-from shared.store.spec_rows import spec_row
+from shared.store.spec_rows import spec_from_row, spec_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,27 +33,14 @@ if TYPE_CHECKING:
     from shared.jobs.ledger import Ledger
     from shared.jobs.spec import JobSpec
     from shared.store.attributes import Row
+    from shared.store.idempotency import IdempotencyRecord
 
-__all__ = ["IdempotencyRecord", "IntakeStore", "NewJob", "Replay"]
+__all__ = ["IntakeStore", "NewJob", "Replay"]
 
 _MEMBERS: Final = 100
 """What one transaction may hold."""
 _HEAD: Final = 4
 """Ledger, spec, idempotency row and the creator's membership, in the first transaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyRecord:
-    """What an Idempotency-Key was used for.
-
-    ``fingerprint`` tells one body from another; ``answer`` is the first answer's body, to be replayed.
-    """
-
-    key: str
-    fingerprint: str
-    job_id: str
-    answer: bytes
-    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,41 +181,33 @@ class IntakeStore:
             return []
         key = idempotency_key(ledger.project_id, ledger.intake_key)
         record = self.table.get(key, consistent=True)
-        if record is None or record["job"] != ledger.job_id:
+        if record is None or record["made"] != ledger.job_id:
             return []
-        return [Delete(key, "job = :job", {"job": ledger.job_id})]
+        return [Delete(key, "made = :job", {"job": ledger.job_id})]
 
     def find(self, job: NewJob, *, now: datetime) -> Replay | None:
         """What the job's idempotency key was used for, if it was and still counts."""
         if job.idempotency is None:
             return None
-        row = self.table.get(idempotency_key(job.ledger.project_id, job.idempotency.key), consistent=True)
-        if row is None or row["expires_at"] <= to_iso(now):
+        return self.find_key(job.ledger.project_id, job.idempotency.key, now=now)
+
+    def find_key(self, project_id: str, key: str, *, now: datetime) -> Replay | None:
+        """What ``key`` was used for, if it was and still counts."""
+        record = find_record(self.table, project_id, key, now=now)
+        if record is None:
             return None
-        record = IdempotencyRecord(
-            key=job.idempotency.key,
-            fingerprint=row["fingerprint"],
-            job_id=row["job"],
-            answer=row["answer"],
-            expires_at=from_iso(row["expires_at"]),
-        )
-        ledger = LedgerStore(self.table).read(job.ledger.project_id, record.job_id)
-        return Replay(record, ledger)
+        return Replay(record, LedgerStore(self.table).read(project_id, record.made))
+
+    def spec_of(self, job_id: str) -> JobSpec | None:
+        """The immutable part of a job; it stands from the first write, and goes with the last."""
+        row = self.table.get(spec_key(job_id), consistent=True)
+        return None if row is None else spec_from_row(row)
 
     def _idempotency(self, job: NewJob, now: datetime) -> list[Insert]:
         record = job.idempotency
         if record is None:
             return []
-        row = {
-            **idempotency_key(job.ledger.project_id, record.key),
-            "fingerprint": record.fingerprint,
-            "job": record.job_id,
-            "answer": record.answer,
-            "expires_at": to_iso(record.expires_at),
-            "expires": int(record.expires_at.timestamp()),
-        }
-        # Time to live deletes late, so the condition compares the time itself.
-        return [Insert(row, "attribute_not_exists(pk) OR expires_at <= :now", {"now": to_iso(now)})]
+        return [record_insert(job.ledger.project_id, record, now=now)]
 
     def _fill(self, ledger: Ledger, items: Sequence[NewItem], token: str) -> Ledger:
         """Write the chunks and seal. Items are written unconditionally: the check fences them."""

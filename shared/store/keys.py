@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.jobs.ids import JOB, PROJECT, ulid_of
+from shared.jobs.ids import JOB, PROJECT, TEMPLATE, ulid_of
 
 __all__ = [
     "BRAKE_KEY",
+    "DELETED_PREFIX",
+    "ERASING",
     "EVENT_PREFIX",
     "FORMER_PREFIX",
     "IDEMPOTENCY_PREFIX",
@@ -15,9 +17,13 @@ __all__ = [
     "JOB_PREFIX",
     "MEMBER_PREFIX",
     "PROJECT_PREFIX",
+    "TEMPLATE_PREFIX",
     "USER_PREFIX",
     "WATCH_SHARDS",
     "Key",
+    "deleted_job_key",
+    "deleted_job_of",
+    "ended_shard",
     "event_key",
     "former_member_key",
     "idempotency_key",
@@ -33,9 +39,15 @@ __all__ = [
     "project_key",
     "project_partition",
     "spec_key",
+    "template_id_of",
+    "template_key",
+    "template_version_key",
+    "template_version_prefix",
     "usage_key",
     "user_of_key",
     "user_partition",
+    "voice_key",
+    "voice_version_key",
     "watch_shard",
     "work_key",
     "work_prefix",
@@ -52,8 +64,12 @@ IDEMPOTENCY_PREFIX: Final = "IDEMPOTENCY#"
 BRAKE_KEY: Final[Key] = {"pk": "BRAKE", "sk": "CLAUDE"}
 MEMBER_PREFIX: Final = "MEMBER#"
 FORMER_PREFIX: Final = "FORMER#"
+TEMPLATE_PREFIX: Final = "TEMPLATE#"
+DELETED_PREFIX: Final = "DELETED#"
 WATCH_SHARDS: Final = 8
 """The sweeper's index is spread over so many partitions."""
+ERASING: Final = "erasing"
+"""And has one more, of what is to be erased."""
 
 
 def project_partition(project_id: str) -> str:
@@ -106,6 +122,36 @@ def ledger_key(project_id: str, job_id: str) -> Key:
     return {"pk": project_partition(project_id), "sk": JOB_PREFIX + ulid_of(job_id)}
 
 
+def deleted_job_key(project_id: str, job_id: str) -> Key:
+    """The marker of a job that is deleted: its rows are being erased."""
+    return {"pk": project_partition(project_id), "sk": DELETED_PREFIX + ulid_of(job_id)}
+
+
+def template_key(project_id: str, template_id: str) -> Key:
+    """A template as it stands now."""
+    return {"pk": project_partition(project_id), "sk": TEMPLATE_PREFIX + ulid_of(template_id)}
+
+
+def template_version_prefix(template_id: str) -> str:
+    """The sort keys of one template's versions begin so: apart from the templates, which lists read."""
+    return f"VERSION#{ulid_of(template_id)}#"
+
+
+def template_version_key(project_id: str, template_id: str, version: int) -> Key:
+    """One version of a template, which never changes."""
+    return {"pk": project_partition(project_id), "sk": f"{template_version_prefix(template_id)}{version:06d}"}
+
+
+def voice_key(project_id: str) -> Key:
+    """The project's brand voice as it stands now."""
+    return {"pk": project_partition(project_id), "sk": "VOICE"}
+
+
+def voice_version_key(project_id: str, version: int) -> Key:
+    """One version of the brand voice, which never changes."""
+    return {"pk": project_partition(project_id), "sk": f"VOICE#{version:06d}"}
+
+
 def spec_key(job_id: str) -> Key:
     """The job's immutable part."""
     return {"pk": job_partition(job_id), "sk": "SPEC"}
@@ -142,6 +188,11 @@ def watch_shard(job_id: str) -> str:
     return str(ord(job_id[-1]) % WATCH_SHARDS)
 
 
+def ended_shard(job_id: str) -> str:
+    """The same for a job that has ended and told so: by when it ended."""
+    return f"ended-{watch_shard(job_id)}"
+
+
 def project_id_of(pk: str) -> str:
     """The project whose partition ``pk`` is."""
     return PROJECT + pk.removeprefix(PROJECT_PREFIX)
@@ -152,9 +203,19 @@ def user_of_key(sk: str) -> str:
     return sk.partition("#")[2]
 
 
+def template_id_of(sk: str) -> str:
+    """The template whose row stands at ``sk``."""
+    return TEMPLATE + sk.removeprefix(TEMPLATE_PREFIX)
+
+
 def job_id_of(sk: str) -> str:
     """The job whose ledger stands at ``sk``."""
     return JOB + sk.removeprefix(JOB_PREFIX)
+
+
+def deleted_job_of(sk: str) -> str:
+    """The job whose marker stands at ``sk``."""
+    return JOB + sk.removeprefix(DELETED_PREFIX)
 
 
 def position_of_key(sk: str) -> int:

@@ -11,7 +11,7 @@ from shared.errors import CorruptRowError, ErrorCode, LaterFormatError
 from shared.jobs.ids import ulid_of
 from shared.jobs.ledger import Attempt, Lane, Lease, Ledger
 from shared.jobs.statuses import CancelReason, Drive, JobStatus, PauseReason
-from shared.store.keys import job_id_of, ledger_key, project_id_of, watch_shard
+from shared.store.keys import ended_shard, job_id_of, ledger_key, project_id_of, watch_shard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +87,8 @@ def _lane(row: Mapping[str, Any]) -> Lane:
 def ledger_row(ledger: Ledger) -> Row:
     """The whole row of ``ledger``, with its places in the indexes.
 
-    An unfinished job stands in ``active``; a job stands in ``watch`` until its end has been notified.
+    An unfinished job stands in ``active``. In ``watch`` a job stands by its next look until its end has been notified,
+    and from then on, in partitions of their own, by its end.
     """
     watched = ledger.notified_generation < ledger.generation
     shown = not ledger.final and ledger.status is not JobStatus.INTAKE
@@ -133,13 +134,13 @@ def ledger_row(ledger: Ledger) -> Row:
             "last_activity_at": _iso(ledger.last_activity_at),
             "completed_at": _iso(ledger.completed_at),
             "deadline_at": _iso(ledger.deadline_at),
-            "check_at": _iso(ledger.check_at) if watched else None,
+            "check_at": _iso(ledger.check_at if watched else ledger.completed_at),
             "pause_reason": ledger.pause_reason,
             "cancel_reason": ledger.cancel_reason,
             "intake_token": ledger.intake_token,
             "intake_key": ledger.intake_key,
             "active": ulid_of(ledger.project_id) if shown else None,
-            "watch": watch_shard(ledger.job_id) if watched else None,
+            "watch": watch_shard(ledger.job_id) if watched else ended_shard(ledger.job_id),
         }
     )
 
@@ -202,7 +203,7 @@ def _ledger(row: Mapping[str, Any]) -> Ledger:
         last_activity_at=_moment(row.get("last_activity_at")),
         completed_at=_moment(row.get("completed_at")),
         deadline_at=_moment(row.get("deadline_at")),
-        check_at=_moment(row.get("check_at")),
+        check_at=_moment(row.get("check_at")) if row["notified_generation"] < row["generation"] else None,
         pause_reason=None if pause_reason is None else PauseReason(pause_reason),
         cancel_reason=None if cancel_reason is None else CancelReason(cancel_reason),
         intake_token=row.get("intake_token"),

@@ -174,7 +174,7 @@ class ProjectStore:
     def read(self, project_id: str) -> Project | None:
         """One project."""
         row = self.table.get(project_key(project_id), consistent=True)
-        return None if row is None else Project(project_id, row["name"], from_iso(row["created_at"]))
+        return None if row is None or _is_going(row) else Project(project_id, row["name"], from_iso(row["created_at"]))
 
     def of_user(self, user: str, *, after: str | None, limit: int) -> list[Membership]:
         """The user's projects in the order of their creation, behind the project ``after``, at most ``limit`` ≤ 100."""
@@ -190,8 +190,13 @@ class ProjectStore:
         return [
             Membership(Project(project_id, row["name"], from_iso(row["created_at"])), role)
             for (project_id, role), row in zip(roles.items(), found, strict=True)
-            if row is not None
+            if row is not None and not _is_going(row)
         ]
+
+
+def _is_going(row: Row) -> bool:
+    """Whether the project is being deleted: its owners are the first to go (:mod:`shared.store.erasures`)."""
+    return "owners" not in row
 
 
 def _member(row: Row) -> Member:

@@ -45,6 +45,10 @@ def spec_row(spec: JobSpec) -> Row:
     }
     if spec.template is not None:
         row["template"] = {"id": spec.template.template_id, "version": spec.template.version}
+    if spec.idempotency_key is not None:
+        row["key"] = spec.idempotency_key
+    if spec.voice_version:
+        row["voice"] = spec.voice_version
     return row
 
 
@@ -73,4 +77,6 @@ def spec_from_row(row: Mapping[str, Any]) -> JobSpec:
             model=options["model"],
         ),
         template=None if template is None else TemplateRef(template["id"], template["version"]),
+        voice_version=row.get("voice", 0),
+        idempotency_key=row.get("key"),
     )

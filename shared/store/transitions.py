@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from shared.clock import to_iso
 from shared.jobs.statuses import CancelReason, Drive, ItemStatus, JobStatus, OnError, PauseReason
 from shared.store.expressions import Change
-from shared.store.keys import Key, watch_shard
+from shared.store.keys import Key, ended_shard, job_id_of, watch_shard
 from shared.store.ledger_rows import FORMAT, attempt_map, lane_map, lease_map
 
 if TYPE_CHECKING:
@@ -465,14 +465,14 @@ def finalize(key: Key, *, generation: int, status: JobStatus, now: datetime, act
 
 
 def notified(key: Key, *, generation: int, actor: str) -> Change:
-    """The job leaves the ``watch`` index."""
+    """The job leaves the sweeper's list for that of ended jobs, where it stands by its end."""
     return _change(
         key,
         "generation = :generation AND notified_generation < :generation",
         actor,
-        ["notified_generation = :generation"],
-        ["watch", "check_at"],
+        ["notified_generation = :generation", "watch = :ended", "check_at = completed_at"],
         generation=generation,
+        ended=ended_shard(job_id_of(key["sk"])),
     )
 
 

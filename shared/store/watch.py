@@ -76,6 +76,12 @@ class WatchList:
                 yield keys
                 waiting.append(shard)
 
+    def ended(self, until: datetime, *, page: int) -> Iterator[Key]:
+        """The keys of jobs that ended, and told so, by ``until``, shard by shard, the longest ended first."""
+        for number in range(WATCH_SHARDS):
+            rows = self.table.query(f"ended-{number}", index="watch", limit=page, up_to=("check_at", to_iso(until)))
+            yield from ({"pk": row["pk"], "sk": row["sk"]} for row in rows)
+
     def _shard(self, number: int, until: datetime, page: int) -> Iterator[Key]:
         rows = self.table.query(str(number), index="watch", limit=page, up_to=("check_at", to_iso(until)))
         return ({"pk": row["pk"], "sk": row["sk"]} for row in rows)

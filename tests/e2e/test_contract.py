@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_lambda_powertools import Metrics
 
 from functions.api.edge import Edge
 from functions.api.routes import ROUTES
@@ -58,7 +57,7 @@ def desk(moto_table: TableHandle, moto_work_queue: QueueHandle, clock: ManualClo
 def served(desk: FrontDesk, signer: Signer) -> Iterator[tuple[str, list[str]]]:
     """The API's address, and what is wrong with any answer that a check cannot see."""
     services, lock, wrong = desk.services(), threading.Lock(), list[str]()
-    edge = Edge(ROUTES, lambda: services, desk.logger, Metrics(namespace="Test", service="test"))
+    edge = Edge(ROUTES, lambda: services, desk.logger, desk.workshop.count)
 
     def invoke(event: Any, *, request_id: str, patience_seconds: float) -> Any:
         del request_id, patience_seconds

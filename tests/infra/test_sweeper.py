@@ -27,9 +27,11 @@ def test_sweeper_reads_its_own_index_and_deletes_rows_when_deployed(dev: Assembl
 
     assert granted["Table.Arn"] == {
         "dynamodb:BatchGetItem",
+        "dynamodb:BatchWriteItem",
         "dynamodb:ConditionCheckItem",
         "dynamodb:DeleteItem",
         "dynamodb:GetItem",
+        "dynamodb:PutItem",
         "dynamodb:Query",
         "dynamodb:UpdateItem",
     }

@@ -151,12 +151,12 @@ LISTED: Final = WATCH_SHARDS
 SWEEP: Final = (*[QUERY] * LISTED, BATCH_GET)
 
 API: Final = (
-    Flow("a job is created", stages.nothing, creates, (GET, GET, TRANSACT, SEND_BATCH, UPDATE), (202, None)),
+    Flow("a job is created", stages.nothing, creates, (GET, BATCH_GET, GET, TRANSACT, SEND_BATCH, UPDATE), (202, None)),
     Flow(
         "a large job is taken in",
         stages.nothing,
         takes_in,
-        (GET, GET, TRANSACT, TRANSACT, UPDATE),
+        (GET, BATCH_GET, GET, TRANSACT, TRANSACT, UPDATE),
         (202, LARGE),
         ends={"cancelled": LARGE},
         cancels=True,
@@ -165,7 +165,7 @@ API: Final = (
         "an intake is finished by its key",
         stages.unsealed,
         takes_in,
-        (GET, GET, TRANSACT, GET, GET, UPDATE, TRANSACT, TRANSACT, UPDATE),
+        (GET, BATCH_GET, GET, TRANSACT, GET, GET, GET, UPDATE, TRANSACT, TRANSACT, UPDATE),
         (202, LARGE),
         ends={"cancelled": LARGE},
         cancels=True,

@@ -202,7 +202,7 @@ def unsealed(plant: Plant) -> Ledger:
     plant.clock.advance(61)
     record = plant.direct.get(idempotency_key(plant.project, "key-1"))
     assert record is not None
-    return plant.ledger(record["job"])
+    return plant.ledger(record["made"])
 
 
 def lettered(*, redrives: int = 0) -> Callable[[Plant], Ledger]:

@@ -17,12 +17,14 @@ from functions.journal.write import Journal
 from shared.errors import ErrorCode, item_error
 from shared.store import intake
 from shared.store.attributes import attributes
+from shared.store.erasures import ErasureStore
 from shared.store.events import EventStore
 from shared.store.keys import ledger_key
 from shared.turns.claiming import Held
 from tests.support.clock import ManualClock
 from tests.support.crashing import Calls, CrashError, watched
-from tests.support.front_desk import FrontDesk
+from tests.support.erasing import erase
+from tests.support.front_desk import FrontDesk, body_of
 from tests.support.resources import TableHandle
 from tests.support.stream_records import record_of
 
@@ -87,7 +89,7 @@ def _calls_of(operation: str, request: Mapping[str, Any]) -> Iterator[RowCall]:
             yield RowCall("BatchGetItem", _partitions(wanted["Keys"]))
         case "batch_write_item":
             [writes] = request["RequestItems"].values()
-            yield RowCall("BatchWriteItem", _partitions([write["PutRequest"]["Item"] for write in writes]))
+            yield RowCall("BatchWriteItem", _partitions([_written(write) for write in writes]))
         case "transact_write_items":
             for member in request["TransactItems"]:
                 [(kind, body)] = member.items()
@@ -98,6 +100,13 @@ def _calls_of(operation: str, request: Mapping[str, Any]) -> Iterator[RowCall]:
             yield RowCall("Query", frozenset({request["ExpressionAttributeValues"][":pk"]["S"]}))
         case _:
             raise LookupError(f"say here what IAM is asked for {operation}")
+
+
+def _written(write: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The row, or the key, that a member of a batch writes or deletes."""
+    [(kind, body)] = write.items()
+    written: Mapping[str, Any] = body["Item" if kind == "PutRequest" else "Key"]
+    return written
 
 
 def _partitions(keys: list[Mapping[str, Any]]) -> frozenset[str]:
@@ -134,12 +143,13 @@ class Scene:
 
     def abandoned(self, key: str) -> None:
         """The api dies while it writes a large job."""
-        calls = Calls(die_after=3)
+        calls = Calls(die_after=4)
         self.desk.dynamodb = watched(self.recorder.client, calls)
         try:
             self.desk.create(_LARGE, key=key)
         except CrashError:
-            assert calls.made == ["get_item", "get_item", "transact_write_items"], "its first rows stand, and no more"
+            made = ["get_item", "batch_get_item", "get_item", "transact_write_items"]
+            assert calls.made == made, "its first rows stand, and no more"
         finally:
             self.desk.dynamodb = self.recorder
 
@@ -170,6 +180,23 @@ def _members(scene: Scene) -> None:
         assert client.get(members).status == 200
         assert client.delete(f"{members}/carol").status == 204
         assert client.put(f"{members}/carol", {"role": "viewer"}).status == 200
+
+
+def _presets(scene: Scene) -> None:
+    project = f"/v1/projects/{scene.desk.project}"
+    style = {"name": "Style", "kind": "outline", "values": {"tone": "formal"}}
+    with scene.acting("api"):
+        client = scene.desk.client()
+        made = client.post(f"{project}/templates", style, headers={"Idempotency-Key": "style"})
+        assert client.post(f"{project}/templates", style, headers={"Idempotency-Key": "style"}).json == made.json
+        path = made.headers["location"]
+        assert client.put(path, style, headers={"If-Match": '"1"'}).status == 200
+        assert client.delete(path, headers={"If-Match": "*"}).status == 204
+        assert client.post(f"{path}/restore").status == 200
+        for place in (path, f"{path}/versions", f"{path}/versions/1", f"{project}/templates", f"{project}/voice"):
+            assert client.get(place).status == 200
+        assert client.put(f"{project}/voice", {"values": {}}, headers={"If-Match": "*"}).status == 200
+        assert scene.desk.create(1, template_id="auto").status == 202
 
 
 def _limits_met(scene: Scene) -> None:
@@ -283,11 +310,42 @@ def _jobs_swept(scene: Scene) -> None:
     assert swept.failed == 1
 
 
+def _deleted(scene: Scene) -> None:
+    desk = scene.desk
+    first = desk.create(1, key="deleted").headers["location"]
+    old = desk.job(1)
+    for path in (first, old):
+        desk.finish(path)
+    with scene.acting("api"):
+        assert desk.client().delete(first).status == 204
+    bob = desk.client("bob")
+    shop = f"/v1/projects/{bob.post('/v1/projects', {'name': 'Closing'}).json['id']}"
+    bob.put(f"{shop}/members/carol", {"role": "viewer"})
+    bob.post(
+        f"{shop}/templates", {"name": "S", "kind": "outline", "values": {}}, headers={"Idempotency-Key": "closing"}
+    )
+    with scene.acting("api"):
+        assert bob.delete(shop).status == 204
+    marked = bob.post("/v1/projects", {"name": "Half closed"}).json["id"]
+    slipped_in = bob.post(f"/v1/projects/{marked}/jobs", body_of(1)).status
+    assert slipped_in == 202
+    ErasureStore(desk.store()).delete_project(marked, now=scene.clock.now(), actor="user:bob")
+    scene.clock.advance(timedelta(days=2).total_seconds())
+    with scene.acting("sweeper"):
+        done = erase(desk.store(), retention_days=1)
+        scene.clock.advance(timedelta(days=2).total_seconds())
+        erase(desk.store())
+    assert done["jobs_retired"] >= 1
+    assert done["jobs"] > done["jobs_retired"]
+    assert done["projects"] == 2
+
+
 STORIES: Final[tuple[Callable[[Scene], None], ...]] = (
     _projects,
     _members,
     _limits_met,
     _jobs_made,
+    _presets,
     _job_read,
     _job_steered,
     _job_retried,
@@ -295,6 +353,7 @@ STORIES: Final[tuple[Callable[[Scene], None], ...]] = (
     _job_closed,
     _letters_died,
     _jobs_swept,
+    _deleted,
 )
 """Together they make every call that any function makes. Each begins with what the others have left."""
 

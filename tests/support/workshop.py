@@ -63,6 +63,7 @@ class ScriptedClaude:
     errors: dict[int, list[ItemError]] = field(default_factory=lambda: defaultdict(list))
     during: Callable[[str], None] = lambda _: None
     calls: list[str] = field(default_factory=list)
+    prompts: list[Prompt] = field(default_factory=list)
     timeouts: list[float] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -79,6 +80,7 @@ class ScriptedClaude:
         assert prompt.user
         with self._lock:
             self.calls.append(idempotency_key)
+            self.prompts.append(prompt)
             self.timeouts.append(timeout_seconds)
             scripted = self.errors[int(idempotency_key.rpartition(":")[2])]
             error = scripted.pop(0) if scripted else None

@@ -102,7 +102,7 @@ def test_a_dry_run_writes_nothing_and_tells_what_the_job_would_be(desk: FrontDes
     answer = desk.client().post(desk.jobs, body, query={"dry_run": "true"}, headers={"Idempotency-Key": "k"})
 
     assert answer.status == 200
-    assert set(calls.made) == {"get_item"}
+    assert set(calls.made) == {"get_item", "batch_get_item"}
     assert (answer.json["accepted"], answer.json["duplicates"]) == (2, [{"index": 1, "duplicate_of": 0}])
     estimate = answer.json["estimate"]
     assert min(estimate["input_tokens"], estimate["output_tokens"], estimate["cost_usd"], estimate["minutes"]) > 0
@@ -277,7 +277,7 @@ def test_a_job_stands_when_the_queue_cannot_be_reached_and_a_replay_goes_on_with
     assert desk.ledger(first.headers["location"]).cursor == SMALL
 
 
-def test_the_first_answer_is_replayed_when_the_job_was_deleted_since(desk: FrontDesk) -> None:
+def test_the_first_answer_is_replayed_when_somebody_took_the_ledger_away_by_hand(desk: FrontDesk) -> None:
     first = desk.create(1, key="k")
     desk.table.client.delete_item(
         TableName=desk.table.name,

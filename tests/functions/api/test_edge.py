@@ -32,13 +32,22 @@ def operation(route: Route) -> str:
 
 
 def path_of(desk: FrontDesk, route: Route, job: str = "job_01JDA4Y3C0D1E2F3G4H5J6K7M8") -> str:
-    return route.path.format(project=desk.project, job=job, position=1, user="bob")
+    return address(route, desk.project, job)
+
+
+def address(route: Route, project: str, job: str, template: str = "tpl_01JDA4Y3C0D1E2F3G4H5J6K7M8") -> str:
+    return route.path.format(project=project, job=job, position=1, user="bob", template=template, version=1)
 
 
 def prepare(desk: FrontDesk, route: Route, job: str) -> None:
     """Bring ``job`` to where the route may be called."""
     if route.operation == "resumeJob":
         desk.client().post(f"{job}/pause")
+    if route.operation == "deleteProject":
+        desk.client().post(f"{job}/cancel")
+        desk.workshop.finalizer().close(desk.ledger(job))
+    if route.operation == "deleteJob":
+        desk.finish(job)
     if route.operation == "retryJob":
         desk.workshop.claude.errors[1].append(item_error(ErrorCode.REFUSED, "No."))
         desk.finish(job)
@@ -61,7 +70,7 @@ def test_every_project_route_answers_the_same_404_when_the_project_is_foreign_mi
     missing = new_id(PROJECT, START)
     answers = []
     for project in (desk.project, missing, "prj_1", "nonsense", "prj_" + "\u00e9" * 26):
-        path = route.path.format(project=project, job="job_01JDA4Y3C0D1E2F3G4H5J6K7M8", position=1, user="bob")
+        path = address(route, project, "job_01JDA4Y3C0D1E2F3G4H5J6K7M8")
         answers.append(stranger.call(route.method, path, body="\0", headers={"content-type": "text/plain"}))
 
     bodies = [{name: value for name, value in answer.json.items() if name != "instance"} for answer in answers]
@@ -88,11 +97,18 @@ def test_a_member_with_the_role_gets_past_the_door(desk: FrontDesk, route: Route
     desk.join("erin", route.access.value)
     desk.join("bob", "editor")
     job = desk.job().rpartition("/")[2]
+    style = {"name": "Style", "kind": "outline", "values": {}}
+    template = desk.client().post(f"/v1/projects/{desk.project}/templates", style).json["id"]
     bodies = {"createJob": body_of(), "cancelJobs": {"job_ids": [job]}, "putMember": {"role": "viewer"}}
-    body = bodies.get(route.operation)
+    bodies |= {"putVoice": {"values": {}}, "createTemplate": style, "updateTemplate": style}
     prepare(desk, route, f"{desk.jobs}/{job}")
 
-    answer = desk.client("erin").call(route.method, path_of(desk, route, job), body)
+    answer = desk.client("erin").call(
+        route.method,
+        address(route, desk.project, job, template),
+        bodies.get(route.operation),
+        headers={"If-Match": "*"},
+    )
 
     assert answer.status in route.replies
 
@@ -145,7 +161,7 @@ def test_every_route_with_a_body_answers_422_when_a_field_is_unknown(desk: Front
 
 @pytest.mark.parametrize("route", WITH_QUERY, ids=operation)
 def test_every_route_with_a_query_answers_422_when_a_parameter_is_bad(desk: FrontDesk, route: Route) -> None:
-    query = dict.fromkeys(["limit", "wait_seconds", "dry_run", "format"], "nonsense")
+    query = dict.fromkeys(["limit", "wait_seconds", "dry_run", "format", "deleted"], "nonsense")
 
     answer = desk.client().call(route.method, path_of(desk, route), body_of(), query=query)
 
@@ -162,7 +178,15 @@ def test_every_route_answers_503_when_the_store_is_unavailable(
 
     for method in ("get", "transact", "query", "update", "get_many"):
         monkeypatch.setattr(f"shared.store.dynamodb.DynamoTable.{method}", unavailable)
-    body = {"name": "Blog"} if route.operation == "createProject" else body_of()
+    style: dict[str, Any] = {"name": "Style", "kind": "outline", "values": {}}
+    bodies = {
+        "createProject": {"name": "Blog"},
+        "putMember": {"role": "viewer"},
+        "putVoice": {"values": {}},
+        "createTemplate": style,
+        "updateTemplate": style,
+    }
+    body = bodies.get(route.operation, body_of())
 
     answer = desk.client().call(route.method, path_of(desk, route), body)
 
@@ -178,10 +202,12 @@ def test_every_documented_problem_is_one_that_a_test_here_shows(route: Route) ->
     shown |= {404} if route in OF_A_PROJECT else set()
     shown |= {413, 415, 422} if route in WITH_BODY else set()
     shown |= {422} if route in WITH_QUERY else set()
-    steering = {"pauseJob", "resumeJob", "cancelJob", "retryJob"}
+    steering = {"pauseJob", "resumeJob", "cancelJob", "retryJob", "deleteJob", "deleteProject"}
     membership = {"putMember", "removeMember"}
     # In their own tests:
-    shown |= {409} if route.operation in {"createJob", "processNext", *steering, *membership} else set()
+    changing = {"createJob", "processNext", "createTemplate", "updateTemplate"}
+    shown |= {409} if route.operation in {*changing, *steering, *membership} else set()
+    shown |= {412, 428} if route.operation in {"putVoice", "updateTemplate", "deleteTemplate"} else set()
     shown |= {429} if route.operation in {"createJob", "retryJob"} else set()
 
     assert set(problem_statuses(route)) == shown

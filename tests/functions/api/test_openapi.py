@@ -116,6 +116,11 @@ def test_answers_have_the_members_that_the_document_requires(desk: FrontDesk) ->
         "SingleItemView": desk.client().get(f"{job}/items/1"),
         "ProcessNextView": desk.client().post(f"{job}/process-next", {"wait_seconds": 0}),
         "ProjectsPage": desk.client().get("/v1/projects"),
+        "TemplateView": desk.client().post(
+            f"/v1/projects/{desk.project}/templates", {"name": "Style", "kind": "outline", "values": {}}
+        ),
+        "TemplatesPage": desk.client().get(f"/v1/projects/{desk.project}/templates"),
+        "VoiceView": desk.client().get(f"/v1/projects/{desk.project}/voice"),
         "MembersPage": desk.client().get(f"/v1/projects/{desk.project}/members"),
         "MemberView": desk.client().get(f"/v1/projects/{desk.project}/members/alice"),
         "LimitsView": desk.client().get("/v1/limits"),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from functions.api.creator import fingerprint_of
 from shared.clock import SystemClock
 from shared.errors import ErrorCode, RequestError, item_error
 from shared.jobs.ids import PROJECT, new_id
@@ -34,9 +33,9 @@ def race(desk: FrontDesk, racers: int, *, items: int) -> list[str]:
 
     def create(_: int) -> str:
         services = desk.services()
-        submission = services.submissions.read(body)
+        submission = services.submissions.read(desk.project, body)
         try:
-            services.creator.create(desk.project, "alice", submission, key=None, fingerprint="")
+            services.creator.create(desk.project, "alice", submission, key=None, body=body)
         except RequestError as error:
             return error.code
         return "created"
@@ -52,11 +51,9 @@ def test_many_clicks_with_one_key_make_one_job(busy_desk: FrontDesk, clicks: int
 
     def click(_: int) -> Created | str:
         services = busy_desk.services()
-        submission = services.submissions.read(body)
+        submission = services.submissions.read(busy_desk.project, body)
         try:
-            return services.creator.create(
-                busy_desk.project, "alice", submission, key="k", fingerprint=fingerprint_of(body)
-            )
+            return services.creator.create(busy_desk.project, "alice", submission, key="k", body=body)
         except RequestError as error:
             return error.code
 
@@ -122,11 +119,9 @@ def test_twenty_users_at_once_each_see_only_themselves(busy_desk: FrontDesk) -> 
         made = []
         for round_ in range(3):
             body = body_of([{"topic": f"{user} {round_}"}])
-            submission = services.submissions.read(body)
+            submission = services.submissions.read(project, body)
             # All use the same key: it belongs to the project.
-            created = services.creator.create(
-                project, user, submission, key=f"k{round_}", fingerprint=fingerprint_of(body)
-            )
+            created = services.creator.create(project, user, submission, key=f"k{round_}", body=body)
             made.append(created.job["id"])
         seen = [ledger.job_id for ledger in services.jobs.page(project, status=None, after=None, limit=20).ledgers]
         projects = [m.project.project_id for m in services.projects.of_user(user, after=None, limit=20)]

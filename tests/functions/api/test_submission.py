@@ -3,33 +3,83 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from pydantic import BaseModel, ValidationInfo, field_validator
 
-from functions.api.submission import SubmissionReader, folded
+from functions.api.folding import folded
+from functions.api.submission import SubmissionReader
 from shared.contracts.limits import Limits
 from shared.errors import RequestError
 from shared.generation.kinds import KINDS
 from shared.generation.pricing import BUILT_IN
+from shared.jobs.ids import PROJECT, TEMPLATE, new_id
+from shared.jobs.spec import TemplateRef
+from shared.store.presets import Presets, PresetStore
+from shared.store.templates import Template
+from shared.store.voices import SILENCE, Voice
+from tests.support.clock import START
 from tests.support.front_desk import body_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from functions.api.submission import Submission
+    from shared.store.dynamodb import DynamoTable
     from tests.support.front_desk import FrontDesk
 
-READER = SubmissionReader(Limits(), lambda: KINDS, BUILT_IN, "claude-sonnet-5-5")
+PROJECT_ID = new_id(PROJECT, START)
+
+
+@dataclass(frozen=True)
+class Shelved(PresetStore):
+    """Presets that a test has at hand."""
+
+    voice: Mapping[str, Any] = field(default_factory=dict)
+    templates: tuple[Template, ...] = ()
+
+    def current(self, project_id: str, template_id: str | None) -> Presets:
+        assert project_id == PROJECT_ID
+        found = [template for template in self.templates if template.template_id == template_id]
+        return Presets(found[0] if found else None, Voice(1, self.voice, START) if self.voice else SILENCE)
+
+    def of_kind(self, project_id: str, kind: str) -> list[Template]:
+        assert project_id == PROJECT_ID
+        return [template for template in self.templates if template.kind == kind and template.deleted_at is None]
+
+
+NO_TABLE = cast("DynamoTable", None)
+READER = SubmissionReader(Limits(), lambda: KINDS, BUILT_IN, "claude-sonnet-5-5", Shelved(NO_TABLE))
+
+
+def template_of(values: dict[str, Any], *, kind: str = "outline", minute: int = 0, deleted: bool = False) -> Template:
+    at = START + timedelta(minutes=minute)
+    return Template(
+        template_id=new_id(TEMPLATE, at),
+        version=2,
+        name="House style",
+        kind=kind,
+        values=values,
+        created_at=START,
+        updated_at=at,
+        deleted_at=at if deleted else None,
+    )
+
+
+def reader_with(*templates: Template, **voice: Any) -> SubmissionReader:
+    return replace(READER, presets=Shelved(NO_TABLE, voice, templates))
 
 
 def read(body: dict[str, Any], reader: SubmissionReader = READER) -> Submission:
-    return reader.read(body)
+    return reader.read(PROJECT_ID, body)
 
 
 def faults(body: dict[str, Any], reader: SubmissionReader = READER) -> dict[str, str]:
     with pytest.raises(RequestError) as caught:
-        reader.read(body)
+        reader.read(PROJECT_ID, body)
     assert caught.value.status == 422
     assert caught.value.code == "invalid"
     return {bad.pointer: bad.detail for bad in caught.value.errors}
@@ -185,9 +235,103 @@ def test_the_servers_own_bound_of_concurrency_holds_when_it_is_narrower() -> Non
     assert read(body_of(1, options={"concurrency": 4}), narrow).options.concurrency == 4
 
 
-def test_a_template_is_refused_when_there_are_none() -> None:
-    assert faults(body_of(1, template_id="auto")) == {"/template_id": "unknown template"}
-    assert read(body_of(1, template_id=None)).kind.name == "outline"
+@pytest.mark.acceptance(43)
+def test_values_merge_item_over_defaults_over_template_over_voice_over_the_kinds_own() -> None:
+    fields = ["tone", "writing_style", "audience_level", "language"]
+    voice = dict(zip(fields, ["humorous", "narrative", "expert", "de"], strict=True)) | {"no_such_field": "x"}
+    template = template_of({"tone": "formal", "writing_style": "technical", "audience_level": "beginner"})
+    body = body_of(
+        [{"topic": "a", "tone": "friendly"}, {"topic": "b"}],
+        template_id=template.template_id,
+        defaults={"tone": "casual", "writing_style": "academic"},
+    )
+
+    submission = read(body, reader_with(template, **voice))
+
+    first, second = (entry.values for entry in submission.entries)
+    assert [first[name] for name in fields] == ["friendly", "academic", "beginner", "de"]
+    assert second == {**first, "topic": "b", "tone": "casual"}
+    assert first["word_count"] == 1_200
+    assert submission.presets.reference == TemplateRef(template.template_id, 2)
+    assert submission.presets.voice.version == 1
+    bare = read(body_of([{"topic": "a"}])).entries[0].values
+    assert [bare[name] for name in fields] == ["professional", "expository", "general", "en"]
+
+
+def test_a_null_takes_away_what_lies_below_it() -> None:
+    template = template_of({"keyword": "tea", "custom_instructions": None})
+    body = body_of([{"topic": "a", "keyword": None}, {"topic": "b"}], template_id=template.template_id)
+
+    first, second = (
+        entry.values for entry in read(body, reader_with(template, custom_instructions="Be brief.")).entries
+    )
+
+    assert "keyword" not in first
+    assert second["keyword"] == "tea"
+    assert "custom_instructions" not in second
+
+
+def test_a_template_is_refused_when_it_cannot_be_used() -> None:
+    article, gone = template_of({}, kind="article"), template_of({}, deleted=True)
+    reader = reader_with(article, gone)
+
+    told = {
+        name: faults(body_of(1, template_id=name), reader)["/template_id"]
+        for name in (new_id(TEMPLATE, START), "tpl_1", article.template_id, gone.template_id, "auto")
+    }
+
+    assert list(told.values()) == [
+        "unknown template",
+        "unknown template",
+        "the template is of the kind article",
+        "the template is deleted; restoring it makes it usable again",
+        "the project has no template of the kind outline",
+    ]
+    assert read(body_of(1, template_id=None), reader).presets.reference is None
+
+
+@pytest.mark.acceptance(5)
+def test_a_stored_value_is_told_once_by_its_name_when_the_kind_takes_it_no_longer() -> None:
+    template = template_of({"tone": "shrill", "word_count": 5})
+    body = body_of(3, template_id=template.template_id)
+    body["items"][2]["input"] |= {"tone": "friendly", "word_count": 100, "language": "tlh"}
+
+    with pytest.raises(RequestError) as caught:
+        read(body, reader_with(template, language="klingon"))
+
+    told = [(bad.pointer, bad.detail.partition(":")[0]) for bad in caught.value.errors]
+    assert caught.value.errors[-1].pointer == "/items/2/input/language"
+    assert told[:-1] == [
+        ("/template_id", "the template's tone"),
+        ("/template_id", "the template's word_count"),
+        ("", "the project's brand voice, language"),
+    ]
+
+
+@pytest.mark.acceptance(11)
+def test_auto_means_the_template_that_contradicts_least_then_agrees_most_then_fills_most_then_the_latest() -> None:
+    inputs = [{"topic": "a", "tone": "friendly"}, {"topic": "b", "language": "de"}]
+    ladder = [
+        template_of({"tone": "formal", "language": "de"}),  # contradicts an item
+        template_of({"audience_level": "expert", "keyword": "x", "word_count": 300}),  # fills, agrees with nothing
+        template_of({"tone": "friendly"}),  # agrees once
+        template_of({"tone": "friendly", "keyword": "tea"}),  # and fills more
+        template_of({"tone": "friendly", "keyword": "milk"}, minute=1),  # and was changed later
+        template_of({"tone": "friendly", "language": "de"}, minute=-5),  # agrees twice
+    ]
+    for better in range(1, len(ladder) + 1):
+        templates = ladder[:better]
+        body = body_of(inputs, template_id="auto")
+
+        for order in (templates, templates[::-1]):
+            chosen = read(body, reader_with(*order, template_of({"tone": "friendly"}, kind="article"))).presets.template
+            assert chosen is templates[-1]
+
+    twins = sorted([template_of({}), template_of({})], key=lambda each: each.template_id)
+    assert read(body_of(1, template_id="auto"), reader_with(*twins)).presets.template is twins[1]
+    silent, contradicted = template_of({}), template_of({"tone": "formal"}, minute=1)
+    body = body_of(1, template_id="auto", defaults={"tone": "casual"})
+    assert read(body, reader_with(contradicted, silent)).presets.template is silent
 
 
 @pytest.mark.parametrize(("usd", "microusd"), [(5, 5_000_000), (0.29, 290_000), (0.0000001, 1), (None, None)])
@@ -223,7 +367,7 @@ def test_an_item_has_as_many_bytes_as_the_limits_say_with_the_defaults_merged_in
 
     assert len(read(body, replace(READER, limits=Limits(bytes_per_item=size))).entries) == 2
     assert faults(body, replace(READER, limits=Limits(bytes_per_item=size - 1))) == {
-        "/items/1": f"its input has {size} bytes with the defaults; an item has at most {size - 1}"
+        "/items/1": f"its input has {size} bytes with what it inherits; an item has at most {size - 1}"
     }
 
 

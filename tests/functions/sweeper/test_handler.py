@@ -13,6 +13,7 @@ from functions.sweeper.settings import SweeperSettings
 from shared import environment
 from shared.jobs.statuses import JobStatus
 from shared.store.attributes import attributes
+from shared.store.erasures import ErasureStore
 from shared.store.keys import ledger_key
 from tests.support.lambda_context import FakeContext
 from tests.support.workshop import Workshop
@@ -33,9 +34,11 @@ def cold_start(
     for name, value in environment.variables(settings).items():
         monkeypatch.setenv(name, value)
     entry.sweeper.cache_clear()
+    entry.eraser.cache_clear()
     entry.meter.cache_clear()
     yield Workshop.over(moto_table, moto_work_queue)
     entry.sweeper.cache_clear()
+    entry.eraser.cache_clear()
 
 
 def age(workshop: Workshop, job: Any, **changes: Any) -> None:
@@ -73,6 +76,7 @@ def test_summary_tells_what_was_done_when_a_run_is_over(
         "mismatched": 0,
         "repaired": {"Finalize": 1},
         "is_whole": True,
+        "erased": {},
     }
     assert cold_start.ledger(job).status is JobStatus.COMPLETED
     assert metrics(capsys.readouterr().out) == {"JobsLookedAt": 1, "Repairs": 1}
@@ -100,3 +104,20 @@ def test_run_is_cut_short_when_its_time_is_over(
     assert entry.handler({}, FakeContext())["is_whole"] is False
 
     assert metrics(capsys.readouterr().out) == {"JobsLookedAt": 0, "SweepsCutShort": 1}
+
+
+def test_what_is_deleted_is_erased_when_the_run_has_looked_at_all_jobs(
+    cold_start: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = cold_start.job(2)
+    for _ in range(2):
+        cold_start.advance(cold_start.message(job))
+    ledger = cold_start.ledger(job)
+    cold_start.finalizer().close(ledger)
+    told = cold_start.ledger(job)
+    ErasureStore(cold_start.table).delete_job(told, now=told.created_at, actor="user:test")
+
+    summary = entry.handler({}, FakeContext())
+
+    assert summary["erased"] == {"jobs": 1, "rows": 3}  # the spec and two items
+    assert metrics(capsys.readouterr().out) == {"JobsLookedAt": 0, "RowsErased": 3}

@@ -17,7 +17,8 @@ from shared.jobs.ids import JOB, new_id
 from shared.jobs.repairs import Cancel, CloseLane
 from shared.jobs.statuses import CancelReason, Drive, JobStatus, OnError, PauseReason
 from shared.store.attributes import attributes
-from shared.store.intake import IdempotencyRecord, IntakeStore, NewJob
+from shared.store.idempotency import IdempotencyRecord
+from shared.store.intake import IntakeStore, NewJob
 from shared.store.item_rows import NewItem
 from shared.store.keys import idempotency_key, item_key, job_partition, ledger_key, spec_key
 from shared.turns.claiming import Held
@@ -235,7 +236,7 @@ def test_abandoned_intake_is_gone_with_its_key_when_its_time_is_over(workshop: W
     spec = workshop.items.require_spec(job.job_id)
     rewrite(workshop, job, status="intake", intake_token="dead", intake_key="spring")
     record = IdempotencyRecord("spring", "print", job.job_id, b"{}", clock.now() + timedelta(hours=24))
-    row = {"fingerprint": "print", "job": job.job_id, "answer": b"{}", "expires_at": "2027-01-01T00:00:00.000Z"}
+    row = {"fingerprint": "print", "made": job.job_id, "answer": b"{}", "expires_at": "2027-01-01T00:00:00.000Z"}
     place = idempotency_key(job.project_id, "spring")
     workshop.table.client.put_item(TableName=workshop.table.name, Item=attributes({**place, **row}))
     clock.advance(59)

@@ -16,7 +16,8 @@ from shared.jobs.statuses import JobStatus
 from shared.store import intake
 from shared.store.admissions import Admissions, Allowance, Application, entering, leaving
 from shared.store.dynamodb import RefusedError
-from shared.store.intake import IdempotencyRecord, IntakeStore, NewJob
+from shared.store.idempotency import IdempotencyRecord
+from shared.store.intake import IntakeStore, NewJob
 from shared.store.item_rows import NewItem
 from shared.store.keys import ledger_key
 from shared.store.loads import LoadStore

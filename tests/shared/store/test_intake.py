@@ -12,7 +12,8 @@ from shared.jobs.lanes import first_generation_lanes
 from shared.jobs.ledger import Ledger
 from shared.jobs.statuses import JobStatus
 from shared.store.dynamodb import DynamoTable, RefusedError
-from shared.store.intake import IdempotencyRecord, IntakeStore, NewJob, Replay
+from shared.store.idempotency import IdempotencyRecord
+from shared.store.intake import IntakeStore, NewJob, Replay
 from shared.store.item_rows import NewItem
 from shared.store.items import ItemStore
 from shared.store.job_lists import JobLists
@@ -270,7 +271,7 @@ def test_replay_says_so_when_the_job_was_deleted(shelf: Shelf, project_id: str) 
         {
             **idempotency_key(project_id, job.idempotency.key),
             "fingerprint": "print",
-            "job": new_id(JOB, NOW),
+            "made": new_id(JOB, NOW),
             "answer": b"{}",
             "expires_at": "2099-01-01T00:00:00.000Z",
         }

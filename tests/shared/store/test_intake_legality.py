@@ -11,7 +11,8 @@ from shared.jobs.lanes import first_generation_lanes
 from shared.jobs.ledger import Ledger
 from shared.jobs.statuses import JobStatus
 from shared.store import intake
-from shared.store.intake import IdempotencyRecord, IntakeStore, NewJob, Replay
+from shared.store.idempotency import IdempotencyRecord
+from shared.store.intake import IntakeStore, NewJob, Replay
 from shared.store.item_rows import NewItem
 from shared.store.items import ItemStore
 from shared.store.ledgers import LedgerStore

@@ -14,7 +14,8 @@ from shared.jobs.ledger import Ledger
 from shared.jobs.statuses import JobStatus
 from shared.store import intake
 from shared.store.dynamodb import RefusedError
-from shared.store.intake import IdempotencyRecord, IntakeStore, NewJob, Replay
+from shared.store.idempotency import IdempotencyRecord
+from shared.store.intake import IntakeStore, NewJob, Replay
 from shared.store.item_rows import NewItem, new_item_row
 from shared.store.keys import idempotency_key, job_partition, ledger_key
 from shared.store.ledgers import LedgerStore

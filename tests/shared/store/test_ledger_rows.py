@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.clock import to_iso
 from shared.errors import CorruptRowError, ErrorCode, LaterFormatError
 from shared.jobs.ledger import MAX_ATTEMPTS, MAX_LANES, Ledger
 from shared.jobs.statuses import CancelReason, JobStatus, PauseReason
 from shared.store.attributes import Row, attributes, from_attributes
 from shared.store.item_rows import NewItem, attempts_change, item_from_row, new_item_row, outcome_change
+from shared.store.keys import ended_shard, watch_shard
 from shared.store.ledger_rows import FORMAT, ledger_from_row, ledger_row
 from shared.store.spec_rows import spec_from_row, spec_row
 from tests.support.ledgers import (
@@ -156,12 +158,15 @@ def test_row_is_called_corrupt_when_it_is_an_item() -> None:
         (make_ledger(generation=2, notified_generation=1), True, True),
     ],
 )
-def test_ledger_stands_in_an_index_only_as_long_as_somebody_looks_there(
+def test_ledger_stands_among_the_watched_until_its_end_is_told_and_then_among_the_ended(
     ledger: Ledger, active: bool, watched: bool
 ) -> None:
+    ledger = ledger.evolve(completed_at=at(30) if ledger.final else None)
     row = ledger_row(ledger)
 
-    assert ("active" in row, "watch" in row, "check_at" in row) == (active, watched, watched)
+    assert ("active" in row, row["watch"] == watch_shard(ledger.job_id)) == (active, watched)
+    assert row["watch"] in {watch_shard(ledger.job_id), ended_shard(ledger.job_id)}
+    assert row["check_at"] == to_iso(at(30) if not watched else ledger.check_at or at(0))
 
 
 def test_index_keys_do_not_change_when_a_lane_moves() -> None:

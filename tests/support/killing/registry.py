@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from tests.support.killing import (
     api_flows,
+    deletion_flows,
     ending_flows,
     letter_flows,
+    preset_flows,
     processor_flows,
     project_flows,
     sweeper_flows,
@@ -26,10 +28,12 @@ __all__ = ["FLOWS", "by_chance", "is_write", "sample", "written_in"]
 FLOWS: Final[tuple[Flow, ...]] = (
     *api_flows.FLOWS,
     *project_flows.FLOWS,
+    *preset_flows.FLOWS,
     *processor_flows.FLOWS,
     *letter_flows.FLOWS,
     *sweeper_flows.FLOWS,
     *ending_flows.FLOWS,
+    *deletion_flows.FLOWS,
 )
 
 _READS: Final = frozenset({ANSWER, CLAUDE, "BatchGetItem", "GetItem", "Query"})

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
@@ -157,15 +158,16 @@ class Stage:
         again: bool = True,
         path: str | None = None,
         method: str = "POST",
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Invocation:
         """A request of the api. Who gets no answer asks ``again``, or never comes back."""
-        headers = {"content-type": "application/json"} | ({} if key is None else {"Idempotency-Key": key})
+        sent = {"content-type": "application/json", **headers} | ({} if key is None else {"Idempotency-Key": key})
         event = http_event(
             method,
             path or self._path(action, job),
             claims=access_claims("alice"),
             body=json.dumps({} if body is None else body),
-            headers=headers,
+            headers=sent,
         )
         return Invocation(
             function="api",
