@@ -36,6 +36,7 @@ class Flow:
         run: the run; what its driver or caller hears.
         calls: the operations that the run asks for when nothing fails, in no order.
         hears: what is heard, also when any single call fails: the run's own repeats make up for that.
+        hears_instead: what is heard where the answer of this call, by operation and number, is lost: it says no less.
         ends: how many items end how, once everybody has done what they must; empty where no job is left.
         told: the generation that ends.
         calls_an_item: how often Claude may be asked for an item without a lost worker.
@@ -51,6 +52,7 @@ class Flow:
     told: int = 1
     calls_an_item: int = 1
     cancels: bool = False
+    hears_instead: Mapping[tuple[str, int], object] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def consumes(plant: Plant, _: Ledger) -> object:
@@ -238,6 +240,8 @@ PROCESSOR: Final = (
         (*CLAIM, UPDATE, UPDATE, VISIBILITY),
         "Keep",
         calls_an_item=2,
+        # The row in which the lost put-back is looked for tells that the message, of before the resume, is void.
+        hears_instead=MappingProxyType({(UPDATE, 3): "Acknowledge"}),
     ),
     Flow(
         "a transient error in a cancelled job",
