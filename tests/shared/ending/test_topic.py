@@ -22,10 +22,9 @@ ARN = f"arn:aws:sns:{REGION}:123456789012:pressroom-finished"
 NOBODY = "http://127.0.0.1:1"
 
 
-def client(**where: str) -> SNSClient:
+def client(url: str | None = None) -> SNSClient:
     keys = CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"]
-    made: SNSClient = boto3.Session(*keys, None, REGION).client("sns", config=patience.TOPIC, **where)  # type: ignore[call-overload]
-    return made
+    return boto3.Session(*keys, None, REGION).client("sns", config=patience.TOPIC, endpoint_url=url)
 
 
 @pytest.fixture
@@ -64,7 +63,7 @@ def test_refusal_is_a_typed_error_when_the_topic_does_not_take_it(
 
 def test_nobody_there_is_a_typed_error_when_all_tries_are_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    made = client(endpoint_url=NOBODY)
+    made = client(NOBODY)
 
     with pytest.raises(TopicUnavailableError, match="Could not connect"):
         SnsTopic(made, ARN).publish("{}", {})
