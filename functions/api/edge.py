@@ -65,7 +65,7 @@ class Edge:
             response: dict[str, Any] = self._resolver.resolve(dict(event), context)
         except Exception:
             # The outermost edge: the log gets the stack, the caller gets the request's id, which leads to it.
-            self.logger.exception("a request met a fault of ours", code="internal_error")
+            self.logger.exception("a request met a fault of ours", code="internal_error", **_names(event))
             self._count({"Faults": 1})
             refusal = _refusal(fault(), event)
             response = {
@@ -148,7 +148,7 @@ def _request_id(event: Mapping[str, Any]) -> str:
     return str((event.get("requestContext") or {}).get("requestId", ""))
 
 
-def _names(event: Mapping[str, Any]) -> dict[str, str]:
+def _names(event: Mapping[str, Any]) -> dict[str, Any]:
     """What a request is about, by the names that all functions' logs have in common."""
     path = str(event.get("rawPath", ""))
     parts = path.split("/")

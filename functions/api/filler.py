@@ -51,6 +51,8 @@ class Filler:
             self.logger.exception(
                 "the job is not wholly dispatched; its cursor says what is missing",
                 exc_info=error,
+                project=ledger.project_id,
                 job=ledger.job_id,
+                generation=ledger.generation,
             )
             return ledger

@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 
 from functions.dead_letters.redriver import ACTOR, Redriver
 from functions.dead_letters.settings import DeadLettersSettings
-from shared import environment, snapshots
+from shared import environment, log_keys, snapshots
 from shared.clock import SystemClock
 from shared.contracts.messages import LaneMessage, LaterMessageError, MalformedMessageError
 from shared.errors import QueueUnavailableError
@@ -98,11 +98,10 @@ def _consume(record: Mapping[str, Any], context: LambdaContext) -> bool:
     except MalformedMessageError as error:
         logger.warning("a message that is none of ours was dropped", message_id=record["messageId"], exc_info=error)
         return True
-    disposition = redriver().handle(message, trace_id=context.aws_request_id)
-    logger.info(disposition.reason, job=message.job, lane=message.lane)
-    if isinstance(disposition, Acknowledge):
-        return True
-    return _kept(record, disposition.seconds)
+    with log_keys.about_message(logger, message):
+        disposition = redriver().handle(message, trace_id=context.aws_request_id)
+        logger.info(disposition.reason)
+        return isinstance(disposition, Acknowledge) or _kept(record, disposition.seconds)
 
 
 def _kept(record: Mapping[str, Any], seconds: float) -> bool:

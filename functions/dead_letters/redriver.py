@@ -74,6 +74,7 @@ class Redriver:
         if stale := _why_stale(ledger, message):
             return Acknowledge(stale)
         now, lane = self.clock.now(), ledger.lanes[message.lane]
+        self.logger.append_keys(generation=ledger.generation, attempt=len(lane.attempts))
         if lane.lease is not None and lane.busy(now):
             left = (lane.lease.expires_at - now).total_seconds()
             return Keep(left + NOTICE_DEATH_SECONDS, "the lane is busy")
@@ -105,6 +106,7 @@ class Redriver:
         if not isinstance(held, Held):
             return held
         turn = turn_of(self.items, message, held, trace_id)
+        self.logger.append_keys(position=turn.item.position, attempt=len(held.lane.attempts))
         if len(held.lane.attempts) >= spec.options.max_attempts:
             return self.settler.used_up(turn)
         if held.lane.redrives < MAX_REDRIVES:
@@ -113,9 +115,6 @@ class Redriver:
         self.logger.error(
             "an item was given up: its message died again and again",
             code="dead_lettered",
-            job=ledger.job_id,
-            position=turn.item.position,
-            generation=turn.generation,
         )
         return self.settler.dead_lettered(turn, redrives=held.lane.redrives)
 

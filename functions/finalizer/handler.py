@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from functions.finalizer.settings import FinalizerSettings
-from shared import environment, snapshots
+from shared import environment, log_keys, snapshots
 from shared.clock import SystemClock
 from shared.ending.closing import Closer
 from shared.ending.topic import SnsTopic
@@ -57,9 +57,14 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, list[
         except Exception:
             # The outermost edge: whatever it was, the stream must come back to exactly this record, and the log tells
             # the trace id that the correlation id is.
-            logger.exception("a job could not be closed", code="internal_error", sequence_number=sequence_number)
+            logger.exception(
+                "a job could not be closed",
+                code="internal_error",
+                sequence_number=sequence_number,
+                **log_keys.names_in_change(record),
+            )
             return {"batchItemFailures": [{"itemIdentifier": sequence_number}]}
-        logger.info(done, job=image.job_id, generation=image.generation)
+        logger.info(done, **log_keys.names_in_change(record))
     return {"batchItemFailures": []}
 
 

@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 from functions.journal.counting import count
 from functions.journal.settings import JournalSettings
 from functions.journal.write import Journal
-from shared import environment, snapshots
+from shared import environment, log_keys, snapshots
 from shared.clock import SystemClock
 from shared.errors import CorruptRowError
 from shared.metering import Meter
@@ -82,7 +82,9 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> Response:
 def _failed_from(record: Mapping[str, Any], error: Exception, message: str) -> Response:
     sequence_number = record["dynamodb"]["SequenceNumber"]
     code = "corrupt_row" if isinstance(error, CorruptRowError) else "internal_error"
-    logger.error(message, exc_info=error, code=code, sequence_number=sequence_number)
+    logger.error(
+        message, exc_info=error, code=code, sequence_number=sequence_number, **log_keys.names_in_change(record)
+    )
     return {"batchItemFailures": [{"itemIdentifier": sequence_number}]}
 
 

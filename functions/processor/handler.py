@@ -15,7 +15,7 @@ from functions.processor.process import Delivery, Processor
 from functions.processor.secret_key import KeyedClaude, SecretKey
 from functions.processor.settings import ProcessorSettings
 from functions.processor.writing import Writer
-from shared import environment, snapshots
+from shared import environment, log_keys, snapshots
 from shared.clock import SystemClock
 from shared.contracts.messages import LaneMessage, LaterMessageError, MalformedMessageError
 from shared.generation.client import ClaudeClient
@@ -88,13 +88,12 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         The messages to keep, as a partial batch response; for an invocation, what became of it.
     """
     logger.set_correlation_id(context.aws_request_id)
-    try:
-        if "Records" not in event:
-            return {"disposition": _log(_advance(LaneMessage.from_dict(event), None, context)).reason}
-        kept = [record["messageId"] for record in event["Records"] if not _consume(record, context)]
-        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in kept]}
-    finally:
-        logger.remove_keys(["job", "position", "generation", "attempt"])
+    if "Records" not in event:
+        message = LaneMessage.from_dict(event)
+        with log_keys.about_message(logger, message):
+            return {"disposition": _log(_advance(message, None, context)).reason}
+    kept = [record["messageId"] for record in event["Records"] if not _consume(record, context)]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in kept]}
 
 
 def _consume(record: Mapping[str, Any], context: LambdaContext) -> bool:
@@ -114,8 +113,9 @@ def _consume(record: Mapping[str, Any], context: LambdaContext) -> bool:
         # Kept, it would come back until it is a dead letter; nothing of ours wrote it, and nothing waits for it.
         logger.warning("a message that is none of ours was dropped", message_id=delivery.message_id, exc_info=error)
         return True
-    disposition = _log(_advance(message, delivery, context))
-    return processor().finish(message, delivery, disposition)
+    with log_keys.about_message(logger, message):
+        disposition = _log(_advance(message, delivery, context))
+        return processor().finish(message, delivery, disposition)
 
 
 def _advance(message: LaneMessage, delivery: Delivery | None, context: LambdaContext) -> Disposition:

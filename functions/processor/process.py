@@ -103,6 +103,7 @@ class Processor:
             return Keep(_UNREADABLE_SECONDS, "the job cannot be read")
         if not isinstance(held, Held):
             return held
+        self.logger.append_keys(generation=held.ledger.generation, attempt=len(held.lane.attempts) + 1)
         if delivery is not None:
             self._watch_over(delivery, held)
         self._refiller.refill(held.ledger, held.lane_number, timeout_seconds=message.timeout_seconds)
@@ -159,12 +160,7 @@ class Processor:
         seconds_left: Callable[[], float],
     ) -> Disposition:
         turn = self._turn(message, held, trace_id)
-        self.logger.append_keys(
-            job=message.job,
-            position=turn.item.position,
-            generation=turn.generation,
-            attempt=len(held.lane.attempts) + 1,
-        )
+        self.logger.append_keys(position=turn.item.position)
         if len(held.lane.attempts) >= turn.spec.options.max_attempts:
             return self.settler.used_up(turn)
         started = self.clock.now()

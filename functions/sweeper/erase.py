@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from shared.errors import CorruptRowError, StoreUnavailableError, TransitionRefusedError
 from shared.jobs.statuses import CancelReason, JobStatus
+from shared.log_keys import names_in_key
 from shared.store.dynamodb import RefusedError
 from shared.store.keys import job_id_of, project_id_of
 
@@ -57,10 +58,12 @@ class Eraser:
                 self._go_on_with(key, now, done, go_on)
             except (StoreUnavailableError, TransitionRefusedError) as error:
                 done["cut_short"] += 1  # the next run finds it where it is
-                self.logger.warning("an erasure was cut short", marker=key, exc_info=error)
+                self.logger.warning("an erasure was cut short", **names_in_key(key), exc_info=error)
             except CorruptRowError:
                 done["failed"] += 1
-                self.logger.exception("an erasure met a row that cannot be read", code="corrupt_row", marker=key)
+                self.logger.exception(
+                    "an erasure met a row that cannot be read", code="corrupt_row", **names_in_key(key)
+                )
         return done
 
     def _retire(self, until: datetime, done: Counter[str], go_on: Callable[[], bool]) -> None:
@@ -77,7 +80,7 @@ class Eraser:
                 continue  # somebody deleted it, or tries it again
             except CorruptRowError:
                 done["failed"] += 1
-                self.logger.exception("a job that is too old cannot be read", code="corrupt_row", ledger=key)
+                self.logger.exception("a job that is too old cannot be read", code="corrupt_row", **names_in_key(key))
 
     def _go_on_with(self, key: Key, now: datetime, done: Counter[str], go_on: Callable[[], bool]) -> None:
         erasure = self.erasures.read(key, until=now)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from shared.errors import (
     QueueUnavailableError,
@@ -37,6 +37,7 @@ from shared.jobs.repairs import (
     repairs,
 )
 from shared.jobs.statuses import JobStatus, PauseReason
+from shared.log_keys import names_in_key
 from shared.queue.dispatch import message_for, slots_ahead
 from shared.queue.queues import LEASE_MARGIN_SECONDS
 from shared.store.dynamodb import RefusedError
@@ -143,20 +144,25 @@ class Sweeper:
                 self._look(ledger, watched.spec(), started, swept, go_on)
         except (StoreUnavailableError, QueueUnavailableError, TopicUnavailableError) as error:
             swept.failed += 1  # the next run finds it where it is
-            self.logger.warning("a look was cut short", job=watched.job_id, exc_info=error)
+            self.logger.warning("a look was cut short", **names_in_key(watched.key), exc_info=error)
         except Exception:
             # The edge of one job: a row that cannot be read, or a fault of ours, must not keep the others waiting.
             swept.failed += 1
-            self.logger.exception("a job could not be looked at", code="internal_error", job=watched.job_id)
+            self.logger.exception("a job could not be looked at", code="internal_error", **names_in_key(watched.key))
             self._put_off(watched, started)
 
     def _put_off(self, watched: Watched, started: datetime) -> None:
         try:
             self.watch.put_off(watched, started + LOOK_EVERY)
         except (TransitionRefusedError, StoreUnavailableError) as error:
-            self.logger.info("the next run looks at it again", job=watched.job_id, exc_info=error)
+            self.logger.info("the next run looks at it again", **names_in_key(watched.key), exc_info=error)
 
     def _look(self, ledger: Ledger, spec: JobSpec, started: datetime, swept: Swept, go_on: Callable[[], bool]) -> None:
+        names: dict[str, Any] = {
+            "project": ledger.project_id,
+            "job": ledger.job_id,
+            "generation": ledger.generation,
+        }
         plan = self.plan(ledger, spec, started)
         if plan.mismatches:
             swept.mismatched += 1
@@ -164,8 +170,7 @@ class Sweeper:
             self.logger.error(
                 "a ledger and its items disagree; nothing was changed",
                 code="ledger_mismatch",
-                job=ledger.job_id,
-                project=ledger.project_id,
+                **names,
                 version=ledger.version,
                 mismatches=plan.mismatches,
             )
@@ -175,11 +180,11 @@ class Sweeper:
             try:
                 after = self._carry_out(repair, after, spec, started, go_on)
             except RefusedError as refused:
-                self.logger.info("somebody was faster", job=ledger.job_id, repair=name)
+                self.logger.info("somebody was faster", repair=name, **names)
                 after = refused_ledger(refused) or after
             else:
                 swept.repaired[name] += 1
-                self.logger.info("repaired", job=ledger.job_id, repair=str(repair))
+                self.logger.info("repaired", repair=str(repair), **names)
         self._set_next(ledger, after, started)
 
     def plan(self, ledger: Ledger, spec: JobSpec, now: datetime) -> Plan:
