@@ -132,10 +132,14 @@ def _price(shape: Shape) -> None:
         _line(design.name, f"{sum(lines.values()):,.2f}", design.says)
         for name, dollars in lines.items():
             _line(f"    {name}", f"{dollars:,.2f}", f"{design.item[name]:.6g} an item")
-    print(
-        "  What it was priced at, and what of that is confirmed; Claude's own price is not in it, nor are free tiers,"
-    )
-    print("  starts, retries, and what stands whether items run or not (the sweeper's minute, idle pollers)")
+        for name, function in design.functions.items():
+            dollars = price.bill(function.materials(shape))["lambda time"]
+            says = (
+                f"{function.invocations:.4g} times {function.seconds(shape):.3f} s of {function.memory_mb} MB an item"
+            )
+            _line(f"        time of {name}", f"{dollars:,.2f}", says)
+    print("  Not in it: Claude, free tiers, starts, retries, and what runs without items (the sweeper, idle pollers)")
+    print(f"  The prices, as read on {prices.READ}, and what of them is confirmed:")
     for name in used:
         known = prices.PRICES[name]
         figure = f"{known.usd:g} / {known.units:,}"

@@ -57,8 +57,13 @@ def measure(emulator: Emulator, folder: Path, shape: Shape) -> list[Design]:
     runtime = imports.lay_out_runtime(folder / "runtime")
     with handled.open_stage(emulator) as stage:
         took = {
-            name: memory.measure(stage, name, imports.build(name, folder), runtime, items=_EVENTS)
-            for name in ("api", "finalizer", "journal", "processor")
+            name: memory.measure(stage, name, imports.build(name, folder), runtime, items=items)
+            for name, items in (
+                ("api", shape.job_items),
+                ("finalizer", _EVENTS),
+                ("journal", _EVENTS),
+                ("processor", _EVENTS),
+            )
         }
         task = _idempotent(stage, shape)
     text = partial(item_cost.made_up, size=shape.output_bytes)
@@ -88,7 +93,7 @@ def measure(emulator: Emulator, folder: Path, shape: Shape) -> list[Design]:
     a_job = 1 / shape.job_items
     watched = item_seconds / shape.lanes
     api_log = took["api"].log_bytes / len(took["api"].answers)
-    create, look = took["api"].cpu_seconds
+    create, look = took["api"].cpu_seconds  # the first with the making of its clients
     functions = {
         "processor": processor,
         "journal": Invoked(
@@ -101,9 +106,7 @@ def measure(emulator: Emulator, folder: Path, shape: Shape) -> list[Design]:
         "finalizer": Invoked(
             a_job, _FINALIZER_MB, took["finalizer"].warm_cpu_seconds, 4, log_bytes=took["finalizer"].log_bytes
         ),
-        "creation": Invoked(
-            a_job, _API_MB, create * shape.job_items / _EVENTS, made.table_calls + made.queue_calls, log_bytes=api_log
-        ),
+        "creation": Invoked(a_job, _API_MB, create, made.table_calls + made.queue_calls, log_bytes=api_log),
         "results": Invoked(1 / _PAGE, _API_MB, look, 3, log_bytes=api_log),
         # One client follows the job to its end: a status is always being waited for.
         "status": Invoked(watched / _LOOK_SECONDS, _API_MB, look, 0, _LOOK_SECONDS, api_log),

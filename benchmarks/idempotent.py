@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_sqs.client import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 __all__ = ["IdempotentCost", "events", "handler", "measure", "messages"]
 
@@ -137,10 +138,11 @@ def measure(dynamodb: DynamoDBClient, sqs: SQSClient, *, text: Callable[[int], s
     sqs.meta.events.register("before-call.sqs", lambda model, **_: calls.update([model.name]), "idempotent")
     try:
         for start in range(0, _MEASURED, _BATCH):
-            entries = [
-                {"Id": str(n), "MessageBody": json.dumps(body)} for n, body in enumerate(bodies[start:][:_BATCH])
+            batch: list[SendMessageBatchRequestEntryTypeDef] = [
+                {"Id": str(number), "MessageBody": json.dumps(body)}
+                for number, body in enumerate(bodies[start : start + _BATCH])
             ]
-            sqs.send_message_batch(QueueUrl=url, Entries=entries)
+            sqs.send_message_batch(QueueUrl=url, Entries=batch)
         for _ in range(_MEASURED):
             (message,) = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1)["Messages"]
             process(item=json.loads(message["Body"]))

@@ -68,7 +68,7 @@ class Invoked:
 
     def materials(self, shape: Shape) -> Counter[str]:
         """What it takes, an item."""
-        return Counter(  # type: ignore[call-overload, no-any-return]  parts of things are counted too
+        return Counter(
             {
                 "lambda requests": self.invocations,
                 "lambda time": self.invocations * self.seconds(shape) * self.memory_mb / 1024,
@@ -79,7 +79,7 @@ class Invoked:
 
 def materials(shape: Shape, functions: Mapping[str, Invoked], others: Mapping[str, float]) -> Counter[str]:
     """What an item of a design takes: its functions, and ``others`` by the names of their prices."""
-    total: Counter[str] = Counter(others)  # type: ignore[arg-type]  parts of things are counted too
+    total: Counter[str] = Counter(others)
     for function in functions.values():
         total.update(function.materials(shape))
     return total
