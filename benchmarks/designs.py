@@ -141,11 +141,11 @@ def measure(emulator: Emulator, folder: Path, shape: Shape) -> list[Design]:
         Design("Pressroom", "created, watched to the end, told, read once, kept a month", functions, pressroom),
         Design("Powertools idempotency", "a message an item, the answer kept a month", {"task": task}, usual),
         *(
-            Design(name, "results' storage not in it", {"task": bare}, orchestrated(shape, bare))
-            for name, orchestrated in (
-                ("Distributed Map, express children", price.express),
-                ("Distributed Map, standard children", price.standard),
-                ("Lambda durable functions", price.durable),
+            Design(name, says, {"task": bare}, orchestrated(shape, bare))
+            for name, says, orchestrated in (
+                ("Distributed Map, express children", "where results are kept is not in it", price.express),
+                ("Distributed Map, standard children", "where results are kept is not in it", price.standard),
+                ("Lambda durable functions", "an execution an item, kept 14 days", price.durable),
             )
         ),
     ]
