@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Self, get_type_hints
 
 from infra.checks import Check, Each, Members, OneOf, Optional, Text, Whole, YesNo
 
-__all__ = ["FUNCTIONS", "RETENTIONS", "ConfigurationError", "Stage"]
+__all__ = ["FUNCTIONS", "OWN_KEY", "RETENTIONS", "ConfigurationError", "Stage"]
 
 FUNCTIONS: Final = ("api", "dead_letters", "finalizer", "journal", "processor", "sweeper")
 RETENTIONS: Final = (
@@ -21,8 +21,13 @@ RETENTIONS: Final = (
     *("THREE_YEARS", "FIVE_YEARS", "SIX_YEARS", "SEVEN_YEARS", "EIGHT_YEARS", "NINE_YEARS", "TEN_YEARS", "INFINITE"),
 )
 """CloudWatch's periods as CDK names them."""
+OWN_KEY: Final = "own"
+"""``encryption_key`` where the stack makes the key."""
 _NAME: Final = Text(r"[a-z][a-z0-9-]{0,19}", "dev: at most 20 small letters, digits and hyphens")
 _EMAIL: Final = Text(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", "ada@example.com")
+_KEY: Final = Text(
+    rf"{OWN_KEY}|arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{{12}}:key/[a-z0-9-]+", f"{OWN_KEY} or arn:aws:kms:…:key/…"
+)
 _ORIGIN: Final = Text(r"https?://[a-z0-9.-]+(:\d+)?", "https://tools.example.com")
 
 
@@ -47,6 +52,8 @@ class Stage:
     """The name of the Secrets Manager secret whose whole text is Claude's key."""
     claude_base_url: Annotated[str, Optional(Text(r"https?://[^\s/]+(/[^\s]*)?", "https://claude.example.com"))] = ""
     """A gateway of one's own that speaks Claude's API; empty is Claude itself."""
+    encryption_key: Annotated[str, Optional(_KEY)] = ""
+    """Of table, queues, topics and logs: ``own`` is a key that the stack makes and AWS rotates; empty is AWS's."""
     memory_mb: Annotated[Mapping[str, int], Members(FUNCTIONS, Whole(128, 10_240))] = field(default_factory=dict)
     """Replacements of the functions' memory, by their names."""
     reserved_concurrency: Annotated[Mapping[str, int], Members(FUNCTIONS, Whole(0, 1_000))] = field(
