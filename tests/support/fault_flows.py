@@ -124,6 +124,10 @@ def creates_project(plant: Plant, _: Ledger) -> object:
     return plant.once("POST", "/v1/projects", {"name": "Another"}).status
 
 
+def deletes_project(plant: Plant, _: Ledger) -> object:
+    return plant.once("DELETE", f"/v1/projects/{plant.project}").status
+
+
 def cancels_many(plant: Plant, job: Ledger) -> object:
     answer = plant.once("POST", f"{plant.jobs}/cancel", {"job_ids": [job.job_id]})
     return [entry["result"] for entry in answer.json.get("results", ())]
@@ -180,6 +184,7 @@ API: Final = (
         [200] * 9,
     ),
     Flow("a project is created", stages.fresh, creates_project, (TRANSACT,), 201),
+    Flow("a project is deleted", stages.nothing, deletes_project, (GET, QUERY, UPDATE, QUERY, TRANSACT), 204, ends={}),
     Flow("a job is paused", stages.fresh, asks("POST", "/pause"), (GET, GET, UPDATE, GET), 200),
     Flow(
         "a job is resumed",
