@@ -117,10 +117,7 @@ def _bedrock_is_called(full: Assembly) -> None:
 
 def _resolved(conditions: dict[str, Any]) -> dict[str, Any]:
     """The conditions, with a reference as its logical id."""
-    return {
-        operator: {key: named(value) for key, value in keys.items() if isinstance(value, dict)}
-        for operator, keys in conditions.items()
-    }
+    return {operator: {key: named(value) for key, value in keys.items()} for operator, keys in conditions.items()}
 
 
 def test_stage_has_nothing_of_it_when_it_asks_for_nothing(dev: Assembly) -> None:
