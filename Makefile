@@ -90,7 +90,7 @@ EXAMPLES ?= 100
 SEED ?= 1
 
 .PHONY: bench
-bench: setup ## AWS calls and units an item, throughput, import times
+bench: setup ## AWS calls and units an item, throughput, import times, memory
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: synth

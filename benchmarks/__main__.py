@@ -19,7 +19,7 @@ os.environ["PRESSROOM_FORBID_PAID_CALLS"] = "1"
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 os.environ |= dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "test")
 
-from benchmarks import brake, creation, imports, item_cost, journal, throughput  # noqa: E402  the environment comes first
+from benchmarks import brake, creation, handled, imports, item_cost, journal, memory, throughput  # noqa: E402  the environment comes first
 from tests.support.emulator import running_emulator  # noqa: E402
 from tests.support.resources import fresh_queue, fresh_table  # noqa: E402
 
@@ -95,8 +95,27 @@ def _imports() -> None:
             _line(f"{name}: ratio", f"{imports.ratio(name, unpacked, runtime, runs=5):.2f}", f"at most {ceiling}")
 
 
+def _memory() -> None:
+    print("The most memory that a function holds, from its bundle and with its events; Lambda's own part is not in it")
+    with TemporaryDirectory(prefix="pressroom-bundles-") as folder, running_emulator() as emulator:
+        (Path(folder) / "runtime").mkdir()
+        runtime = imports.lay_out_runtime(Path(folder) / "runtime")
+        with handled.open_stage(emulator) as stage:
+            for name, ceiling in memory.CEILINGS.items():
+                bundle = imports.build(name, Path(folder))
+                took = memory.measure(stage, name, bundle, runtime, items=100 if name == "api" else 20)
+                figure = f"{took.imported_megabytes:.0f} MB; {took.peak_megabytes:.0f} MB"
+                _line(f"{name}: when imported; at its peak", figure, f"at most {ceiling:.0f} MB")
+
+
 if __name__ == "__main__":
-    _PARTS: dict[str, Callable[[], None]] = {"costs": _costs, "rates": _rates, "brake": _brake, "starts": _imports}
+    _PARTS: dict[str, Callable[[], None]] = {
+        "costs": _costs,
+        "rates": _rates,
+        "brake": _brake,
+        "starts": _imports,
+        "memory": _memory,
+    }
     _parser = argparse.ArgumentParser(prog="make bench", description="What an item, a creation and a start cost.")
     _parser.add_argument("--only", choices=_PARTS, help="one part")
     _only = _parser.parse_args().only

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.support.resources import QueueHandle, TableHandle
 
-__all__ = ["JournalCost", "measure"]
+__all__ = ["JournalCost", "measure", "stream_records"]
 
 _BATCH = 100
 """What the mapping hands over at most."""
@@ -52,7 +52,7 @@ def measure(endpoint_url: str, table: TableHandle, queue: QueueHandle, *, items:
     journal = Journal(EventStore(counting), ItemStore(counting))
     with Clients(endpoint_url) as clients:
         filters = EventFilters(STREAM_FILTERS)
-        records = [record for record in _records(clients.streams, table.stream_arn) if filters.match(record)]
+        records = [record for record in stream_records(clients.streams, table.stream_arn) if filters.match(record)]
     # The table is shared by benchmarks; this job's own records are those of its ledger.
     mine = [record for record in records if record["dynamodb"]["Keys"]["sk"]["S"] == f"JOB#{job.job_id[4:]}"]
     sizes: list[int] = []
@@ -70,7 +70,7 @@ def measure(endpoint_url: str, table: TableHandle, queue: QueueHandle, *, items:
     )
 
 
-def _records(client: DynamoDBStreamsClient, arn: str) -> Iterator[dict[str, Any]]:
+def stream_records(client: DynamoDBStreamsClient, arn: str) -> Iterator[dict[str, Any]]:
     """Everything that the stream holds."""
     for shard in client.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
         iterator: str | None = client.get_shard_iterator(

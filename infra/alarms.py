@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from aws_cdk import Duration, aws_cloudwatch, aws_cloudwatch_actions, aws_sns
 from constructs import Construct
 
+from infra.encryption import key_of
 from infra.metrics import Metrics
 from infra.pinning import pin
 from infra.topic import tell
@@ -50,6 +51,7 @@ class Alarms(Construct):
             topic_name=f"pressroom-{stage.name}-alarms",
             display_name=f"Pressroom alarms ({stage.name})",
             enforce_ssl=True,
+            master_key=key_of(self, stage),
         )
         pin(self.topic, "AlarmTopic")
         tell(self.topic, stage.alarm_emails)

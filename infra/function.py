@@ -8,6 +8,7 @@ from aws_cdk import Acknowledgment, Duration, Validations, aws_iam, aws_lambda
 from constructs import Construct
 
 from infra.code import code_of
+from infra.encryption import decryption, key_of
 from infra.logs import log_group
 from shared import environment
 
@@ -25,8 +26,8 @@ __all__ = ["Function"]
 class Function(Construct):
     """The function in ``functions/<name>``, with a log group and a role of its own that can only write to it.
 
-    What else it may do is said by :meth:`allow`, action by action. Its environment is its settings, so that one that
-    is missing cannot be synthesized.
+    What else it may do is said by :meth:`allow`, action by action; what that needs of a stage's key follows. Its
+    environment is its settings, so that one that is missing cannot be synthesized.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Function(Construct):
         super().__init__(scope, construct_id)
         full_name = f"pressroom-{stage.name}-{name}"
         self.short_name = name
+        self._key = key_of(self, stage)
         self.logs = log_group(self, f"/aws/lambda/{full_name}", stage)
         self.role = aws_iam.Role(
             self,
@@ -121,3 +123,6 @@ class Function(Construct):
         self.role.add_to_policy(
             aws_iam.PolicyStatement(actions=list(actions), resources=[resource_arn], conditions=conditions)
         )
+        if self._key is not None:
+            for statement in decryption(self, self._key, actions):
+                self.role.add_to_policy(statement)

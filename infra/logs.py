@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import RemovalPolicy, aws_logs
 
+from infra.encryption import key_of
+
 if TYPE_CHECKING:
     from constructs import Construct
 
@@ -20,6 +22,7 @@ def log_group(scope: Construct, name: str, stage: Stage) -> aws_logs.LogGroup:
         scope,
         "Logs",
         log_group_name=name,
+        encryption_key=key_of(scope, stage),
         retention=aws_logs.RetentionDays[stage.log_retention],
         removal_policy=RemovalPolicy.DESTROY,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Validations, aws_lambda, aws_sqs
 from constructs import Construct
 
+from infra.encryption import key_of
 from infra.pinning import pin
 from shared.queue.queues import DEAD_LETTERS, WORK_QUEUE
 
@@ -31,6 +32,7 @@ class Queues(Construct):
             queue_name=f"pressroom-{stage.name}-stream-failures",
             retention_period=Duration.days(14),
             enforce_ssl=True,
+            encryption_master_key=key_of(self, stage),
             removal_policy=self._removal_policy,
         )
         pin(self.stream_failures, "StreamFailures")
@@ -69,6 +71,7 @@ class Queues(Construct):
             retention_period=Duration.seconds(definition.retention_seconds),
             dead_letter_queue=_redrive(definition, dead_letters),
             enforce_ssl=True,
+            encryption_master_key=key_of(self, self._stage),
             removal_policy=self._removal_policy,
         )
         pin(queue, f"{logical_id}Queue")

@@ -14,7 +14,7 @@ from infra.checks import Check, Each, Members, OneOf, Optional, Text, Whole, Yes
 from shared.generation.bedrock import without_price
 from shared.generation.pricing import BUILT_IN
 
-__all__ = ["FUNCTIONS", "RETENTIONS", "ConfigurationError", "Stage"]
+__all__ = ["FUNCTIONS", "OWN_KEY", "RETENTIONS", "ConfigurationError", "Stage"]
 
 FUNCTIONS: Final = ("api", "dead_letters", "finalizer", "journal", "processor", "sweeper")
 RETENTIONS: Final = (
@@ -23,10 +23,15 @@ RETENTIONS: Final = (
     *("THREE_YEARS", "FIVE_YEARS", "SIX_YEARS", "SEVEN_YEARS", "EIGHT_YEARS", "NINE_YEARS", "TEN_YEARS", "INFINITE"),
 )
 """CloudWatch's periods as CDK names them."""
+OWN_KEY: Final = "own"
+"""``encryption_key`` where the stack makes the key."""
 _NAME: Final = Text(r"[a-z][a-z0-9-]{0,19}", "dev: at most 20 small letters, digits and hyphens")
 _EMAIL: Final = Text(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", "ada@example.com")
 _SECRET: Final = Text(r"[A-Za-z0-9/_+=.@-]{1,512}", "pressroom/dev/anthropic-api-key")
 _BEDROCK_ID: Final = Text(r"([a-z-]+\.)?anthropic\.[a-z0-9.:-]+", "global.anthropic.claude-sonnet-5-5")
+_KEY: Final = Text(
+    rf"{OWN_KEY}|arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{{12}}:key/[a-z0-9-]+", f"{OWN_KEY} or arn:aws:kms:…:key/…"
+)
 _ORIGIN: Final = Text(r"https?://[a-z0-9.-]+(:\d+)?", "https://tools.example.com")
 
 
@@ -57,6 +62,8 @@ class Stage:
     """Bedrock's ids by Claude's own: the models that may be used. An inference profile's, or a foundation model's."""
     bedrock_region: Annotated[str, Optional(Text(r"[a-z]{2}(-[a-z]+)+-\d", "eu-central-1"))] = ""
     """Where Bedrock is called; empty is the stack's own region."""
+    encryption_key: Annotated[str, Optional(_KEY)] = ""
+    """Of table, queues, topics and logs: ``own`` is a key that the stack makes and AWS rotates; empty is AWS's."""
     memory_mb: Annotated[Mapping[str, int], Members(FUNCTIONS, Whole(128, 10_240))] = field(default_factory=dict)
     """Replacements of the functions' memory, by their names."""
     reserved_concurrency: Annotated[Mapping[str, int], Members(FUNCTIONS, Whole(0, 1_000))] = field(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import RemovalPolicy, aws_dynamodb
 from constructs import Construct
 
+from infra.encryption import key_of
 from infra.pinning import pin
 from shared.store.table import TABLE
 
@@ -29,6 +30,7 @@ class JobTable(Construct):
             sort_key=_string(TABLE.sort_key),
             billing_mode=aws_dynamodb.BillingMode.PAY_PER_REQUEST,
             stream=aws_dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,
+            encryption_key=key_of(self, stage),
             time_to_live_attribute=TABLE.ttl_attribute,
             point_in_time_recovery_specification=aws_dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True

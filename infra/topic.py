@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import Acknowledgment, Validations, aws_sns, aws_sns_subscriptions
 from constructs import Construct
 
+from infra.encryption import key_of
 from infra.pinning import pin
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class JobTopic(Construct):
             topic_name=f"pressroom-{stage.name}-jobs",
             display_name=f"Pressroom jobs ({stage.name})",
             enforce_ssl=True,
+            master_key=key_of(self, stage),
         )
         pin(self.topic, "JobTopic")
         tell(self.topic, stage.notify_emails)

@@ -1,7 +1,7 @@
 """Clients of AWS: botocore's own, of one session, with the patience that the caller has to name.
 
 boto3 is never loaded. Its clients are botocore's; what it adds (resources, transfers to S3) nobody here uses, and
-importing it is a third of a cold start.
+its import makes a client of DynamoDB 14 percent dearer to start (decision 23).
 """
 
 from __future__ import annotations

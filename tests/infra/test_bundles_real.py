@@ -1,4 +1,4 @@
-"""Real bundles, built for this machine by uv from the locks: their weight, and what importing them costs."""
+"""Real bundles, built for this machine by uv from the locks: their weight, their start, and what memory they need."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks import imports
+from benchmarks import handled, imports, memory
 from infra.bundles import bundle
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.emulator import Emulator
 
 
 @pytest.fixture(scope="module")
@@ -18,14 +21,23 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return imports.lay_out_runtime(tmp_path_factory.mktemp("runtime"))
 
 
+@pytest.fixture(scope="module")
+def stage(emulator: Emulator) -> Iterator[handled.Stage]:
+    with handled.open_stage(emulator) as opened:
+        yield opened
+
+
 @pytest.mark.parametrize("function", imports.FUNCTIONS)
-def test_bundle_is_small_and_starts_fast_when_built_from_its_lock(function: str, runtime: Path, tmp_path: Path) -> None:
+def test_bundle_is_small_and_starts_fast_in_little_memory_when_built_from_its_lock(
+    function: str, runtime: Path, stage: handled.Stage, tmp_path: Path
+) -> None:
     folder = imports.build(function, tmp_path)
 
     assert imports.megabytes(folder) <= imports.MAX_MEGABYTES[function]
     compiled = {path.parent.parent / path.name.partition(".")[0] for path in folder.rglob("*.pyc")}
     assert {source.with_suffix("") for source in folder.rglob("*.py")} == compiled
     assert imports.ratio(function, folder, runtime) <= imports.CEILINGS[function]
+    assert memory.measure(stage, function, folder, runtime).peak_megabytes <= memory.CEILINGS[function]
 
 
 def test_bundle_is_the_same_bytes_when_built_again(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from infra.stage import FUNCTIONS
@@ -26,6 +27,7 @@ OPTIONS: dict[str, Any] = {
         "claude-sonnet-5-5": "eu.anthropic.claude-sonnet-5-5",
     },
     "bedrock_region": "eu-west-1",
+    "encryption_key": "own",
     "memory_mb": {"processor": 1_024},
     "reserved_concurrency": {"processor": 40},
     "tracing": True,
@@ -36,6 +38,22 @@ OPTIONS: dict[str, Any] = {
     "domain_name": "press.example.com",
     "domain_certificate_arn": "arn:aws:acm:eu-central-1:123456789012:certificate/1",
 }
+
+DATA_KEYS: dict[str, set[str]] = {
+    "read": {"kms:Decrypt"},
+    "write": {"kms:Decrypt", "kms:GenerateDataKey"},
+    "rows": {f"kms:{each}" for each in ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey")}
+    | {"kms:ReEncryptFrom", "kms:ReEncryptTo"},
+}
+KEY_USES: dict[str, dict[str, str]] = {
+    "api": {"dynamodb": "rows", "sqs": "write"},
+    "dead_letters": {"dynamodb": "rows", "sqs": "write"},
+    "finalizer": {"dynamodb": "rows", "sns": "write", "sqs": "write"},
+    "journal": {"dynamodb": "rows", "sqs": "write"},
+    "processor": {"dynamodb": "rows", "secretsmanager": "read", "sqs": "write"},
+    "sweeper": {"dynamodb": "rows", "sns": "write", "sqs": "write"},
+}
+"""What each function does with a stage's key, by the service through which it does."""
 
 
 def synthesized(folder: Path) -> Assembly:
@@ -82,6 +100,25 @@ def test_stage_has_what_it_asks_for_when_it_asks_for_everything(tmp_path: Path, 
         cors = full.one("AWS::ApiGatewayV2::Api")["CorsConfiguration"]
         assert cors["AllowOrigins"] == ["https://tools.example.com"]
         assert {"authorization", "idempotency-key"} <= set(cors["AllowHeaders"])
+    with subtests.test("a key of its own"):
+        key = full.all("AWS::KMS::Key")["EncryptionKey"]["Properties"]
+        assert key["EnableKeyRotation"] is True
+        arn = {"Fn::GetAtt": ["EncryptionKey", "Arn"]}
+        assert under(full) == [{"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": arn}] + [arn] * 12
+        served = {each["Sid"]: each for each in key["KeyPolicy"]["Statement"] if "Sid" in each}
+        assert served.keys() == {"Alarms", "Logs"}
+        [groups] = served["Logs"]["Condition"]["ArnLike"].values()
+        bounds = [each["Fn::Join"][1][-1].removeprefix(":log-group:") for each in groups]
+        names = [each["Properties"]["LogGroupName"] for each in full.all("AWS::Logs::LogGroup").values()]
+        assert [name for name in names if not any(fnmatchcase(name, bound) for bound in bounds)] == []
+        assert served["Alarms"]["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+        for name, used in KEY_USES.items():
+            uses = {
+                each.conditions["StringEquals"]["kms:ViaService"]["Fn::Join"][1][0]: each.actions
+                for each in statements(full, name)
+                if each.resource == "EncryptionKey.Arn"
+            }
+            assert uses == {f"{service}.": DATA_KEYS[kind] for service, kind in used.items()}, name
     with subtests.test("a domain of its own"):
         domain = full.one("AWS::ApiGatewayV2::DomainName")
         [configuration] = domain["DomainNameConfigurations"]
@@ -120,7 +157,21 @@ def _resolved(conditions: dict[str, Any]) -> dict[str, Any]:
     return {operator: {key: named(value) for key, value in keys.items()} for operator, keys in conditions.items()}
 
 
+def under(assembly: Assembly) -> list[Any]:
+    """The keys of all that keeps data: one table, then queues, topics and log groups."""
+    kinds = {
+        "AWS::DynamoDB::Table": "SSESpecification",
+        "AWS::SQS::Queue": "KmsMasterKeyId",
+        "AWS::SNS::Topic": "KmsMasterKeyId",
+        "AWS::Logs::LogGroup": "KmsKeyId",
+    }
+    return [each["Properties"].get(key) for kind, key in kinds.items() for each in assembly.all(kind).values()]
+
+
 def test_stage_has_nothing_of_it_when_it_asks_for_nothing(dev: Assembly) -> None:
+    assert not dev.all("AWS::KMS::Key")
+    assert under(dev) == [None] * 13
+    assert "kms:" not in dev.text
     assert "CorsConfiguration" not in dev.one("AWS::ApiGatewayV2::Api")
     assert not dev.all("AWS::SNS::Subscription")
     assert not dev.all("AWS::ApiGatewayV2::DomainName")

@@ -70,6 +70,8 @@ def test_stage_is_refused_when_a_member_is_missing() -> None:
         ("bedrock_region", "Frankfurt", "bedrock_region is 'Frankfurt', not \"\" or such as eu-central-1"),
         ("bedrock_region", "eu-west-1", "bedrock_region is set, and claude_on is anthropic"),
         ("claude_base_url", "claude", "claude_base_url is 'claude', not \"\" or such as https://claude.example.com"),
+        ("encryption_key", "mine", "encryption_key is 'mine', not \"\" or such as own or arn:aws:kms:…:key/…"),
+        ("encryption_key", "arn:aws:kms:eu-central-1:123456789012:alias/ours", 'not "" or such as own or arn:'),
         ("memory_mb", 512, "memory_mb is 512, not an object"),
         ("memory_mb", {"apis": 512}, "memory_mb is {'apis': 512}, not an object with members of api, dead_letters"),
         ("memory_mb", {"api": 64}, "not an object whose members are each a whole number from 128 to 10,240"),

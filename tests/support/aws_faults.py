@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from tests.support.aws_requests import AwsRequest
 
-__all__ = ["APPLIED", "REFUSED", "FalseAnswer", "Fault", "false_answer", "faults_of"]
+__all__ = ["APPLIED", "READS", "REFUSED", "FalseAnswer", "Fault", "false_answer", "faults_of"]
 
 
 @unique
@@ -41,12 +41,19 @@ APPLIED: Final = frozenset(
     {Fault.RESET_AFTER, Fault.CUT_ANSWER, Fault.SERVER_ERROR_AFTER, Fault.TIMEOUT_AFTER},
 )
 """Passed on, and the answer is lost."""
-_WRITES: Final = frozenset({"dynamodb.UpdateItem", "dynamodb.TransactWriteItems"})
+_CONTENDED: Final = frozenset({"dynamodb.UpdateItem", "dynamodb.TransactWriteItems"})
+READS: Final = frozenset(
+    {"dynamodb.BatchGetItem", "dynamodb.GetItem", "dynamodb.Query", "secretsmanager.GetSecretValue"}
+)
+"""Whether one of these was done before its answer was lost makes no difference to anybody."""
+_TOLD_APART_BY_WRITES: Final = frozenset({Fault.SERVER_ERROR_AFTER, Fault.RESET_AFTER})
 
 
 def faults_of(operation: str) -> tuple[Fault, ...]:
-    """The faults that ``operation`` can meet."""
-    return tuple(fault for fault in Fault if fault is not Fault.CONFLICT or operation in _WRITES)
+    """The faults that ``operation`` can meet, and that differ for it."""
+    without = set() if operation in _CONTENDED else {Fault.CONFLICT}
+    without |= _TOLD_APART_BY_WRITES if operation in READS else set()
+    return tuple(fault for fault in Fault if fault not in without)
 
 
 @dataclass(frozen=True, slots=True)

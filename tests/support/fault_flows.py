@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import ErrorCode
+from shared.store.keys import WATCH_SHARDS
 from tests.support import fault_stages as stages
 from tests.support.fault_stages import LARGE
 from tests.support.front_desk import body_of
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from shared.jobs.ledger import Ledger
     from tests.support.plant import Plant
 
-__all__ = ["API", "FLOWS", "Flow"]
+__all__ = ["API", "FLOWS", "LISTED", "QUERY", "SWEEPER", "Flow"]
 
 DONE: Final = MappingProxyType({"completed": 2})
 ONE_FAILED: Final = MappingProxyType({"completed": 1, "failed": 1})
@@ -35,6 +36,7 @@ class Flow:
         run: the run; what its driver or caller hears.
         calls: the operations that the run asks for when nothing fails, in no order.
         hears: what is heard, also when any single call fails: the run's own repeats make up for that.
+        hears_instead: what is heard where the answer of this call, by operation and number, is lost: it says no less.
         ends: how many items end how, once everybody has done what they must; empty where no job is left.
         told: the generation that ends.
         calls_an_item: how often Claude may be asked for an item without a lost worker.
@@ -50,6 +52,7 @@ class Flow:
     told: int = 1
     calls_an_item: int = 1
     cancels: bool = False
+    hears_instead: Mapping[tuple[str, int], object] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def consumes(plant: Plant, _: Ledger) -> object:
@@ -145,7 +148,9 @@ INVOKE: Final = "lambda.Invoke"
 SECRET: Final = "secretsmanager.GetSecretValue"
 CLAIM: Final = (GET, UPDATE, VISIBILITY, BATCH_GET)
 TAKE_OVER: Final = (GET, UPDATE, GET, UPDATE, VISIBILITY, BATCH_GET)
-SWEEP: Final = (*[QUERY] * 8, BATCH_GET)
+LISTED: Final = WATCH_SHARDS
+"""Queries of the sweeper for what is due, one a shard."""
+SWEEP: Final = (*[QUERY] * LISTED, BATCH_GET)
 
 API: Final = (
     Flow("a job is created", stages.nothing, creates, (GET, BATCH_GET, GET, TRANSACT, SEND_BATCH, UPDATE), (202, None)),
@@ -206,7 +211,7 @@ PROCESSOR: Final = (
     Flow("an item of a retry completes", stages.retried, consumes, (*CLAIM, GET, TRANSACT), "Acknowledge", told=2),
     Flow(
         "an item fails and stops the job",
-        stages.failing(ErrorCode.REFUSED, on_error="stop"),
+        stages.failing(ErrorCode.REFUSED, ErrorCode.REFUSED, on_error="stop"),
         consumes,
         (*CLAIM, TRANSACT, UPDATE),
         "Acknowledge",
@@ -235,6 +240,8 @@ PROCESSOR: Final = (
         (*CLAIM, UPDATE, UPDATE, VISIBILITY),
         "Keep",
         calls_an_item=2,
+        # The row in which the lost put-back is looked for tells that the message, of before the resume, is void.
+        hears_instead=MappingProxyType({(UPDATE, 3): "Acknowledge"}),
     ),
     Flow(
         "a transient error in a cancelled job",

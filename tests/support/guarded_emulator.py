@@ -10,6 +10,8 @@ its own process, so that ``cdk deploy`` and the functions need no change:
 * A batch of SQS is judged as the action that it is a batch of, as IAM does it; ministack takes it for another action.
 * Calls of DynamoDB carry ``dynamodb:LeadingKeys``, the partition keys that they name, each member of a transaction its
   own; ministack leaves the key out, and a condition on it lets everything pass.
+* Alarms on expressions and saved queries, which people look at and no function does, are made and stand still;
+  ministack refuses a template with either.
 * Every call counts as one over TLS, as AWS's endpoints are: the policies of queues and topic refuse all others, and on
   loopback nothing else than plain HTTP is spoken.
 
@@ -187,6 +189,24 @@ def _ask_for_lambda(trail: _Trail) -> None:
     lambda_svc._emit_lambda_logs = log
 
 
+def _make_what_people_look_at() -> None:
+    from ministack.services.cloudformation import provisioners
+
+    record = provisioners._cw_metric_alarm_record
+
+    def plain(name: str, properties: dict[str, Any]) -> Any:
+        if "Metrics" in properties:
+            others = {key: value for key, value in properties.items() if key != "Metrics"}
+            properties = others | {"MetricName": "of an expression", "Namespace": "Standing still"}
+        return record(name, properties)
+
+    def create(logical_id: str, _properties: object, stack_name: str) -> tuple[str, dict[str, str]]:
+        return f"{stack_name}-{logical_id}", {"QueryDefinitionId": logical_id}
+
+    provisioners._cw_metric_alarm_record = plain
+    provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {"create": create, "delete": lambda *_: None}
+
+
 def _count_calls_as_secure() -> None:
     from ministack import app
 
@@ -199,6 +219,7 @@ def _main() -> None:
     _run_functions_on(os.environ.pop(LAMBDA_PYTHON))
     _judge_calls(trail)
     _ask_for_lambda(trail)
+    _make_what_people_look_at()
     _count_calls_as_secure()
     run()
 

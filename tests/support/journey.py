@@ -130,7 +130,8 @@ class Journey:
         assert self._ended(late)["status"] == "completed"
 
     def _swept(self) -> None:
-        """A message is lost, an intake is cut short, an end is not told of: the sweeper sees to all three."""
+        """A message is lost, an intake cut short, an end not told of, a project deleted: the sweeper sees to all."""
+        closed = self._closed_project()
         long_ago = to_iso(SystemClock().now() - timedelta(minutes=10))
         lost = self._job(["Tea"], drive="client")
         cut = self._job(["Tea"] * 30, {"Idempotency-Key": f"cut-{self._caller}"}, drive="client")
@@ -149,6 +150,16 @@ class Journey:
             assert self._ended(untold)["status"] == "completed"
         assert self._ended(lost)["status"] == "completed"
         self._until(lambda: self._api.ask("GET", cut).status == 404)
+        self._until(lambda: not self._row(closed))
+
+    def _closed_project(self) -> dict[str, Any]:
+        """The key of the ledger of a job that has ended, in a project that is deleted."""
+        project = self._ask("POST", "/v1/projects", {"name": "Closing"}).body["id"]
+        job = self._job(["Tea"], project=project, drive="client")
+        self._ask("POST", f"{job}/cancel")
+        self._ended(job)
+        self._ask("DELETE", f"/v1/projects/{project}")
+        return self._key(job)
 
     @property
     def _outputs(self) -> dict[str, str]:
@@ -160,7 +171,9 @@ class Journey:
         assert answer.status < 400, answer
         return answer
 
-    def _job(self, topics: list[str], headers: dict[str, str] | None = None, **options: Any) -> str:
+    def _job(
+        self, topics: list[str], headers: dict[str, str] | None = None, project: str | None = None, **options: Any
+    ) -> str:
         """The path of a new job."""
         body = {
             "name": "Spring",
@@ -168,7 +181,7 @@ class Journey:
             "items": [{"input": {"topic": f"{topic} ({number})"}} for number, topic in enumerate(topics, 1)],
             "options": options,
         }
-        jobs = f"/v1/projects/{self._project}/jobs"
+        jobs = f"/v1/projects/{project or self._project}/jobs"
         return f"{jobs}/{self._ask('POST', jobs, body, headers).body['id']}"
 
     def _view(self, job: str) -> dict[str, Any]:
@@ -240,10 +253,7 @@ class Journey:
         """Edits a ledger by hand: time passes by moving the job into the past."""
         self._dynamodb.update_item(
             TableName=self._outputs["TableName"],
-            Key={
-                "pk": {"S": f"PROJECT#{ulid_of(self._project)}"},
-                "sk": {"S": f"JOB#{ulid_of(job.rpartition('/')[2])}"},
-            },
+            Key=self._key(job),
             UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in sets),
             ExpressionAttributeNames={f"#{name}": name for name in sets},
             ExpressionAttributeValues={
@@ -251,3 +261,14 @@ class Journey:
                 for name, value in sets.items()
             },
         )
+
+    def _key(self, job: str) -> dict[str, Any]:
+        """The key of the job's ledger."""
+        project, job_id = job.split("/")[-3], job.rsplit("/", maxsplit=1)[-1]
+        return {"pk": {"S": f"PROJECT#{ulid_of(project)}"}, "sk": {"S": f"JOB#{ulid_of(job_id)}"}}
+
+    def _row(self, key: dict[str, Any]) -> bool:
+        """Whether the row still stands."""
+        self._trail.check()
+        answer = self._dynamodb.get_item(TableName=self._outputs["TableName"], Key=key, ConsistentRead=True)
+        return "Item" in answer

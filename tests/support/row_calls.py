@@ -336,7 +336,8 @@ def _deleted(scene: Scene) -> None:
         scene.clock.advance(timedelta(days=2).total_seconds())
         erase(desk.store())
     assert done["jobs_retired"] >= 1
-    assert (done["jobs"], done["projects"]) == (1, 2)
+    assert done["jobs"] > done["jobs_retired"]
+    assert done["projects"] == 2
 
 
 STORIES: Final[tuple[Callable[[Scene], None], ...]] = (

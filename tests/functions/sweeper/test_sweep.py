@@ -12,7 +12,7 @@ import pytest
 
 from functions.sweeper.sweep import Sweeper
 from shared.contracts.messages import LaneMessage
-from shared.errors import ErrorCode, QueueUnavailableError, item_error
+from shared.errors import ErrorCode, QueueUnavailableError, TopicUnavailableError, item_error
 from shared.jobs.ids import JOB, new_id
 from shared.jobs.repairs import Cancel, CloseLane
 from shared.jobs.statuses import CancelReason, Drive, JobStatus, OnError, PauseReason
@@ -314,6 +314,31 @@ def test_look_is_repeated_by_the_next_run_when_the_queue_did_not_answer(
 
     assert workshop.sweep().repaired == {"Dispatch": 1}
     assert workshop.ledger(job).cursor == 1
+
+
+@pytest.mark.acceptance(33)
+def test_job_is_told_of_by_the_next_run_when_the_topic_did_not_answer(
+    workshop: Workshop, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = workshop.job(1)
+    workshop.advance(workshop.message(job))
+    clock.advance(600)
+
+    def unavailable(*_: object) -> None:
+        raise TopicUnavailableError("away")
+
+    monkeypatch.setattr(workshop.topic, "publish", unavailable)
+    swept = workshop.sweep()
+    monkeypatch.undo()
+
+    assert (swept.failed, dict(swept.repaired)) == (1, {})
+    ended = workshop.ledger(job)
+    assert (ended.status, ended.notified_generation) == (JobStatus.COMPLETED, 0)
+
+    clock.advance(600)  # the stream has its time to bring the end to the finalizer
+    assert workshop.sweep().repaired == {"Notify": 1}
+    assert [body["id"] for body, _ in workshop.topic.published] == [f"{job.job_id}:1"]
+    assert workshop.ledger(job).notified_generation == 1
 
 
 @pytest.mark.parametrize("limited_by", ["jobs", "time"])

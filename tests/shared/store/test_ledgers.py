@@ -124,3 +124,26 @@ def test_generation_is_not_ended_by_a_caller_that_saw_open_items(shelf: Shelf, h
 
     assert read(shelf, held).status is JobStatus.PROCESSING
     assert refused_ledger(refused.value) == held
+
+
+def test_cursor_stands_when_the_answer_of_its_move_was_lost(shelf: Shelf) -> None:
+    ledger = make_ledger(job_id=new_id(JOB, NOW))
+    shelf.place(ledger)
+    moved = shelf.ledgers.advance_cursor(ledger, 4, actor="api")
+
+    again = shelf.ledgers.advance_cursor(ledger, 4, actor="api")
+
+    assert (moved.cursor, again) == (4, moved)
+    assert read(shelf, ledger) == moved
+
+
+@pytest.mark.parametrize("since", [{"cursor": 6}, {"epoch": 1, "cursor": 4}, {"round": 1, "cursor": 4}, None], ids=str)
+def test_cursor_is_not_moved_when_the_dispatch_went_on_without_us(shelf: Shelf, since: dict[str, int] | None) -> None:
+    ledger = make_ledger(job_id=new_id(JOB, NOW))
+    if since is not None:
+        shelf.place(ledger.evolve(**since))
+
+    with pytest.raises(RefusedError) as refused:
+        shelf.ledgers.advance_cursor(ledger, 4, actor="api")
+
+    assert refused_ledger(refused.value) == (None if since is None else ledger.evolve(**since))
