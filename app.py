@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         stage = Stage.from_context(context["stage"], context["stages"])
         platform = Platform.from_context(context["platform"], bytecode=context.get("bytecode", "on"))
+        platform.check(stage)
     except ConfigurationError as error:
         return _refuse(str(error))
     if shutil.which(os.environ.get("JSII_NODE", "node")) is None:

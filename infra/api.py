@@ -54,6 +54,7 @@ class Api(Construct):
             timeout_seconds=_TIMEOUT_SECONDS,
             # Thousands of items take CPU time to read and write; Lambda gives it by memory, and the gateway waits.
             memory_mb=512,
+            waited_for=True,
         )
         allow_rows(
             self.function,

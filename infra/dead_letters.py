@@ -71,7 +71,7 @@ class DeadLetters(Construct):
         mapping = aws_lambda.EventSourceMapping(
             self,
             "DeadLettersMapping",
-            target=self.function.function,
+            target=self.function.target,
             event_source_arn=queues.dead_letters.queue_arn,
             batch_size=1,
             report_batch_item_failures=True,

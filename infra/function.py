@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aws_cdk import Acknowledgment, Duration, Validations, aws_iam, aws_lambda
 from constructs import Construct
@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Function"]
 
+_LIVE: Final = "live"
+"""The alias of the version that is called, where a function has versions."""
+
 
 class Function(Construct):
     """The function in ``functions/<name>``, with a log group and a role of its own that can only write to it.
 
     What else it may do is said by :meth:`allow`, action by action; what that needs of a stage's key follows. Its
     environment is its settings, so that one that is missing cannot be synthesized.
+
+    Whatever calls it calls ``target``: one that somebody waits for (``waited_for``) has a version and an alias where
+    the stage wants snapshots, for Lambda takes them of versions only.
     """
 
     def __init__(
@@ -42,9 +48,11 @@ class Function(Construct):
         settings: DataclassInstance,
         timeout_seconds: int,
         memory_mb: int,
+        waited_for: bool = False,
         recursive_loop: aws_lambda.RecursiveLoop | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
+        snapped = stage.snap_start and waited_for
         full_name = f"pressroom-{stage.name}-{name}"
         self.short_name = name
         self._key = key_of(self, stage)
@@ -63,7 +71,12 @@ class Function(Construct):
             description=description,
             code=code_of(name, platform),
             handler=f"functions.{name}.handler.handler",
-            runtime=aws_lambda.Runtime(f"python{platform.python}", aws_lambda.RuntimeFamily.PYTHON),
+            runtime=aws_lambda.Runtime(
+                f"python{platform.python}",
+                aws_lambda.RuntimeFamily.PYTHON,
+                supports_snap_start=snapped,
+            ),
+            snap_start=aws_lambda.SnapStartConf.ON_PUBLISHED_VERSIONS if snapped else None,
             architecture=aws_lambda.Architecture.custom(platform.architecture),
             environment=environment.variables(settings),
             timeout=Duration.seconds(timeout_seconds),
@@ -90,6 +103,11 @@ class Function(Construct):
             )
         )
         self._trace(stage.tracing)
+        self.target: aws_lambda.IFunction = self._alias() if snapped else self.function
+
+    def _alias(self) -> aws_lambda.Alias:
+        """The alias of a version of its own for every change, which takes the place of the one before."""
+        return aws_lambda.Alias(self, "Live", alias_name=_LIVE, version=self.function.current_version)
 
     def _trace(self, on: bool) -> None:
         """Answer for what the checks say of tracing: it is off, or it writes to X-Ray, which has no resources."""
@@ -110,13 +128,13 @@ class Function(Construct):
 
     @property
     def name(self) -> str:
-        """The function's name."""
-        return self.function.function_name
+        """By which it is invoked: an alias goes by its ARN."""
+        return self.function.function_name if self.target is self.function else self.arn
 
     @property
     def arn(self) -> str:
-        """The function's ARN."""
-        return self.function.function_arn
+        """The ARN that may be invoked."""
+        return self.target.function_arn
 
     def allow(self, resource_arn: str, *actions: str, conditions: Mapping[str, Any] | None = None) -> None:
         """Let the function take ``actions`` on one resource; rows of the table by :func:`infra.rows.allow_rows`."""

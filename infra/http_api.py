@@ -43,7 +43,7 @@ class HttpApi(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, stage: Stage, api: Api, identity: Identity) -> None:
         super().__init__(scope, construct_id)
         name = f"pressroom-{stage.name}"
-        integration = HttpLambdaIntegration("Api", api.function.function)
+        integration = HttpLambdaIntegration("Api", api.function.target)
         self.gateway = aws_apigatewayv2.HttpApi(
             self,
             "Gateway",

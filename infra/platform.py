@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from infra.stage import ConfigurationError
+
+if TYPE_CHECKING:
+    from infra.stage import Stage
 
 __all__ = ["Platform"]
 
 _WHEELS: Final = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
 """Lambda's architectures, and what uv calls them."""
 _EXAMPLES: Final = tuple(f"{architecture}-3.13" for architecture in _WHEELS)
+
+_FIRST_WITH_SNAPSHOTS: Final = 12
+"""Of Python 3, on either architecture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,18 @@ class Platform:
         if bytecode not in {"on", "off"}:
             raise ConfigurationError(f"bytecode in cdk.json is {bytecode!r}, neither 'on' nor 'off'")
         return cls(architecture, python, bytecode == "on")
+
+    def check(self, stage: Stage) -> None:
+        """See that it can do what ``stage`` wants.
+
+        Raises:
+            ConfigurationError: the stage wants snapshots of a Python of which Lambda takes none.
+        """
+        if stage.snap_start and int(self.python.removeprefix("3.")) < _FIRST_WITH_SNAPSHOTS:
+            raise ConfigurationError(
+                f"stage {stage.name!r} in cdk.json: snap_start needs Python 3.{_FIRST_WITH_SNAPSHOTS} or later, "
+                f"and platform says {self.python}"
+            )
 
     @property
     def wheels(self) -> str:

@@ -54,13 +54,14 @@ class Processor(Construct):
             ),
             timeout_seconds=FUNCTION_TIMEOUT_SECONDS,
             memory_mb=256,
+            waited_for=True,
             # A back-off sends a lane's message on, which loop detection takes for a loop after 16 hops. The number of
             # hops is bounded by the item's attempts and the job's deadline.
             recursive_loop=aws_lambda.RecursiveLoop.ALLOW,
         )
         # process-next: an invocation that is lost or late costs the caller a second call, a repeated one nothing.
-        self.function.function.configure_async_invoke(retry_attempts=0, max_event_age=Duration.seconds(60))
-        Validations.of(self.function.function).acknowledge(
+        self.function.target.configure_async_invoke(retry_attempts=0, max_event_age=Duration.seconds(60))
+        Validations.of(self.function.target).acknowledge(
             Acknowledgment(
                 id="Serverless::Serverless-LambdaAsyncFailureDestination",
                 reason="Only process-next invokes; a lost invocation changed nothing, and its caller asks again.",
@@ -70,7 +71,7 @@ class Processor(Construct):
         mapping = aws_lambda.EventSourceMapping(
             self,
             "WorkQueueMapping",
-            target=self.function.function,
+            target=self.function.target,
             event_source_arn=queues.work.queue_arn,
             batch_size=1,
             report_batch_item_failures=True,

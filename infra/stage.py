@@ -72,6 +72,8 @@ class Stage:
     """Invocations kept for a function, which are also its most; 0 stops it."""
     tracing: Annotated[bool, YesNo()] = False
     """X-Ray follows every invocation."""
+    snap_start: Annotated[bool, YesNo()] = False
+    """The functions that somebody waits for begin from a snapshot of their memory."""
     notify_emails: Annotated[Sequence[str], Each(_EMAIL, 10)] = field(default_factory=list)
     """Who is told of finished jobs; AWS asks each whether they want it."""
     alarm_emails: Annotated[Sequence[str], Each(_EMAIL, 10)] = field(default_factory=list)

@@ -44,7 +44,7 @@ def read_stream(
     mapping = aws_lambda.EventSourceMapping(
         scope,
         "StreamMapping",
-        target=function.function,
+        target=function.target,
         event_source_arn=table.stream_arn,
         # From the oldest record, so that none falls between the table and its mapping; a replay changes nothing.
         starting_position=aws_lambda.StartingPosition.TRIM_HORIZON,

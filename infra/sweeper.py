@@ -84,7 +84,7 @@ class Sweeper(Construct):
             schedule=aws_events.Schedule.rate(Duration.seconds(_EVERY_SECONDS)),
             targets=[
                 aws_events_targets.LambdaFunction(
-                    self.function.function, retry_attempts=0, max_event_age=Duration.seconds(_EVERY_SECONDS)
+                    self.function.target, retry_attempts=0, max_event_age=Duration.seconds(_EVERY_SECONDS)
                 )
             ],
         )

@@ -47,6 +47,16 @@ def test_app_says_so_in_one_line_when_the_context_chooses_what_there_is_not(choi
     assert (ran.returncode, ran.stderr.splitlines()) == (1, [line])
 
 
+def test_app_says_so_in_one_line_when_a_stage_wants_snapshots_of_an_old_python() -> None:
+    context: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
+    context["stages"]["dev"]["snap_start"] = True
+
+    ran = _run("-c", "platform=arm64-3.11", CDK_CONTEXT_JSON=json.dumps(context))
+
+    line = "stage 'dev' in cdk.json: snap_start needs Python 3.12 or later, and platform says 3.11"
+    assert (ran.returncode, ran.stderr.splitlines()) == (1, [line])
+
+
 def test_app_takes_the_context_of_the_cdk_command_when_it_hands_one_on() -> None:
     context: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
 

@@ -233,10 +233,11 @@ class Doctor:
             yield from self._mapping(reader, described["LatestStreamArn"])
 
     def _mapping(self, function: str, source: str) -> Iterator[Trouble]:
-        """The function must read ``source``."""
+        """The function must read ``source``, itself or by an alias."""
         name = f"{self._name}-{function}"
-        found = self._call("lambda", "list_event_source_mappings", FunctionName=name)["EventSourceMappings"]
-        mapping = next((each for each in found if each["EventSourceArn"] == source), None)
+        # By the source: asked by a function's name, Lambda leaves the mappings of its aliases out.
+        found = self._call("lambda", "list_event_source_mappings", EventSourceArn=source)["EventSourceMappings"]
+        mapping = next((each for each in found if name in each["FunctionArn"].split(":")), None)
         if mapping is None:
             yield Trouble(f"nothing calls {name} for {source}", self._deploy)
         elif mapping["State"] not in {"Enabled", "Enabling", "Creating", "Updating"}:

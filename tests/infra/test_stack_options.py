@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from infra.stage import FUNCTIONS
-from tests.infra.templates import Assembly, named, statements
+from tests.infra.templates import Assembly, allowed, named, statements
 from tests.support.repository import ROOT
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ OPTIONS: dict[str, Any] = {
     "encryption_key": "own",
     "memory_mb": {"processor": 1_024},
     "reserved_concurrency": {"processor": 40},
+    "snap_start": True,
     "tracing": True,
     "notify_emails": ["ada@example.com"],
     "alarm_emails": ["grace@example.com", "ada@example.com"],
@@ -54,6 +56,14 @@ KEY_USES: dict[str, dict[str, str]] = {
     "sweeper": {"dynamodb": "rows", "sns": "write", "sqs": "write"},
 }
 """What each function does with a stage's key, by the service through which it does."""
+
+CALLERS = {
+    "AWS::ApiGatewayV2::Integration",
+    "AWS::Events::Rule",
+    "AWS::IAM::Policy",
+    "AWS::Lambda::EventSourceMapping",
+    "AWS::Lambda::Permission",
+}
 
 
 def synthesized(folder: Path) -> Assembly:
@@ -86,7 +96,7 @@ def test_stage_has_what_it_asks_for_when_it_asks_for_everything(tmp_path: Path, 
     with subtests.test("Claude by way of a gateway"):
         assert full.environment("processor")["PRESSROOM_ANTHROPIC_BASE_URL"] == "https://claude.example.com"
     with subtests.test("Claude on Bedrock, by these models and without a key"):
-        _bedrock_is_called(full)
+        bedrock_is_called(full)
     with subtests.test("people who are told"):
         told = [each["Properties"] for each in full.all("AWS::SNS::Subscription").values()]
         assert sorted((each["TopicArn"]["Ref"], each["Endpoint"]) for each in told) == [
@@ -100,25 +110,10 @@ def test_stage_has_what_it_asks_for_when_it_asks_for_everything(tmp_path: Path, 
         cors = full.one("AWS::ApiGatewayV2::Api")["CorsConfiguration"]
         assert cors["AllowOrigins"] == ["https://tools.example.com"]
         assert {"authorization", "idempotency-key"} <= set(cors["AllowHeaders"])
+    with subtests.test("snapshots of what somebody waits for"):
+        called_by_alias(full)
     with subtests.test("a key of its own"):
-        key = full.all("AWS::KMS::Key")["EncryptionKey"]["Properties"]
-        assert key["EnableKeyRotation"] is True
-        arn = {"Fn::GetAtt": ["EncryptionKey", "Arn"]}
-        assert under(full) == [{"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": arn}] + [arn] * 12
-        served = {each["Sid"]: each for each in key["KeyPolicy"]["Statement"] if "Sid" in each}
-        assert served.keys() == {"Alarms", "Logs"}
-        [groups] = served["Logs"]["Condition"]["ArnLike"].values()
-        bounds = [each["Fn::Join"][1][-1].removeprefix(":log-group:") for each in groups]
-        names = [each["Properties"]["LogGroupName"] for each in full.all("AWS::Logs::LogGroup").values()]
-        assert [name for name in names if not any(fnmatchcase(name, bound) for bound in bounds)] == []
-        assert served["Alarms"]["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
-        for name, used in KEY_USES.items():
-            uses = {
-                each.conditions["StringEquals"]["kms:ViaService"]["Fn::Join"][1][0]: each.actions
-                for each in statements(full, name)
-                if each.resource == "EncryptionKey.Arn"
-            }
-            assert uses == {f"{service}.": DATA_KEYS[kind] for service, kind in used.items()}, name
+        lies_under_its_key(full)
     with subtests.test("a domain of its own"):
         domain = full.one("AWS::ApiGatewayV2::DomainName")
         [configuration] = domain["DomainNameConfigurations"]
@@ -127,14 +122,14 @@ def test_stage_has_what_it_asks_for_when_it_asks_for_everything(tmp_path: Path, 
         assert "DomainTarget" in full.template["Outputs"]
 
 
-def _bedrock_is_called(full: Assembly) -> None:
+def bedrock_is_called(full: Assembly) -> None:
     environ = full.environment("processor")
     assert json.loads(environ["PRESSROOM_BEDROCK_MODELS_JSON"]) == OPTIONS["bedrock_models"]
     assert full.environment("api")["PRESSROOM_BEDROCK_MODELS_JSON"] == environ["PRESSROOM_BEDROCK_MODELS_JSON"]
     assert (environ["PRESSROOM_BEDROCK_REGION"], environ["PRESSROOM_CLAUDE_KEY_SECRET"]) == ("eu-west-1", "")
     profile = "arn:AWS::Partition:bedrock:eu-west-1:AWS::AccountId:inference-profile/eu.anthropic.claude-sonnet-5-5"
     granted = {
-        (function, each.resource): (each.actions, _resolved(each.conditions))
+        (function, each.resource): (each.actions, resolved(each.conditions))
         for function in FUNCTIONS
         for each in statements(full, function)
         if any(action.startswith(("bedrock:", "secretsmanager:")) for action in each.actions)
@@ -152,9 +147,66 @@ def _bedrock_is_called(full: Assembly) -> None:
     }
 
 
-def _resolved(conditions: dict[str, Any]) -> dict[str, Any]:
+def resolved(conditions: dict[str, Any]) -> dict[str, Any]:
     """The conditions, with a reference as its logical id."""
     return {operator: {key: named(value) for key, value in keys.items()} for operator, keys in conditions.items()}
+
+
+def called_by_alias(full: Assembly) -> None:
+    """The functions that somebody waits for have snapshots, and nothing calls them but by their aliases."""
+    functions = {each["Properties"]["FunctionName"]: name for name, each in full.all("AWS::Lambda::Function").items()}
+    aliases = {each["Properties"]["FunctionName"]["Ref"]: name for name, each in full.all("AWS::Lambda::Alias").items()}
+    waited_for = {functions[f"pressroom-full-{name}"] for name in ("api", "processor")}
+    snapped = {name for name, each in full.all("AWS::Lambda::Function").items() if "SnapStart" in each["Properties"]}
+    versions = full.all("AWS::Lambda::Version")
+    assert snapped == aliases.keys() == {each["Properties"]["FunctionName"]["Ref"] for each in versions.values()}
+    assert snapped == waited_for
+    for function, alias in aliases.items():
+        [version, attribute] = full.all("AWS::Lambda::Alias")[alias]["Properties"]["FunctionVersion"]["Fn::GetAtt"]
+        assert (versions[version]["Properties"]["FunctionName"], attribute) == ({"Ref": function}, "Version")
+    # What calls them knows their aliases only; the alias' own qualifier stands beside the function's name.
+    callers = {
+        name: set(re.findall(r'"(?:Ref|Fn::GetAtt)": \[?"(\w+)"', json.dumps(each["Properties"])))
+        for name, each in full.template["Resources"].items()
+        if each["Type"] in CALLERS
+    }
+    assert not [name for name, named in callers.items() if named & waited_for]
+    called = {
+        alias: {full.template["Resources"][name]["Type"] for name in callers if alias in callers[name]}
+        for alias in aliases.values()
+    }
+    api, processor_alias = (aliases[functions[f"pressroom-full-{name}"]] for name in ("api", "processor"))
+    assert called == {
+        api: {"AWS::ApiGatewayV2::Integration", "AWS::Lambda::Permission"},
+        processor_alias: {"AWS::IAM::Policy", "AWS::Lambda::EventSourceMapping"},
+    }
+    assert allowed(full, "api")[processor_alias] == {"lambda:InvokeFunction"}
+    assert full.environment("api")["PRESSROOM_PROCESSOR_FUNCTION"] == processor_alias
+    invoke = full.one("AWS::Lambda::EventInvokeConfig")
+    assert processor_alias in json.dumps(invoke["Qualifier"])
+    assert (invoke["MaximumRetryAttempts"], invoke["MaximumEventAgeInSeconds"]) == (0, 60)
+
+
+def lies_under_its_key(full: Assembly) -> None:
+    """All that keeps data, and every role is permitted what it needs."""
+    key = full.all("AWS::KMS::Key")["EncryptionKey"]["Properties"]
+    assert key["EnableKeyRotation"] is True
+    arn = {"Fn::GetAtt": ["EncryptionKey", "Arn"]}
+    assert under(full) == [{"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": arn}] + [arn] * 12
+    served = {each["Sid"]: each for each in key["KeyPolicy"]["Statement"] if "Sid" in each}
+    assert served.keys() == {"Alarms", "Logs"}
+    [groups] = served["Logs"]["Condition"]["ArnLike"].values()
+    bounds = [each["Fn::Join"][1][-1].removeprefix(":log-group:") for each in groups]
+    names = [each["Properties"]["LogGroupName"] for each in full.all("AWS::Logs::LogGroup").values()]
+    assert [name for name in names if not any(fnmatchcase(name, bound) for bound in bounds)] == []
+    assert served["Alarms"]["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    for name, used in KEY_USES.items():
+        uses = {
+            each.conditions["StringEquals"]["kms:ViaService"]["Fn::Join"][1][0]: each.actions
+            for each in statements(full, name)
+            if each.resource == "EncryptionKey.Arn"
+        }
+        assert uses == {f"{service}.": DATA_KEYS[kind] for service, kind in used.items()}, name
 
 
 def under(assembly: Assembly) -> list[Any]:
@@ -170,6 +222,8 @@ def under(assembly: Assembly) -> list[Any]:
 
 def test_stage_has_nothing_of_it_when_it_asks_for_nothing(dev: Assembly) -> None:
     assert not dev.all("AWS::KMS::Key")
+    assert not dev.all("AWS::Lambda::Alias")
+    assert "SnapStart" not in dev.text
     assert under(dev) == [None] * 13
     assert "kms:" not in dev.text
     assert "CorsConfiguration" not in dev.one("AWS::ApiGatewayV2::Api")

@@ -83,6 +83,7 @@ def test_stage_is_refused_when_a_member_is_missing() -> None:
         ("cors_origins", ["*"], "cors_origins is ['*'], not a list, each such as https://tools.example.com"),
         ("domain_name", "press", "domain_name is 'press', not \"\" or such as press.example.com"),
         ("tracing", "on", "tracing is 'on', not true or false"),
+        ("snap_start", "on", "snap_start is 'on', not true or false"),
         ("limits", [], "limits is [], not an object"),
     ],
 )
