@@ -42,7 +42,6 @@ OPTIONS: dict[str, Any] = {
 }
 
 DATA_KEYS: dict[str, set[str]] = {
-    "read": {"kms:Decrypt"},
     "write": {"kms:Decrypt", "kms:GenerateDataKey"},
     "rows": {f"kms:{each}" for each in ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey")}
     | {"kms:ReEncryptFrom", "kms:ReEncryptTo"},
@@ -52,7 +51,7 @@ KEY_USES: dict[str, dict[str, str]] = {
     "dead_letters": {"dynamodb": "rows", "sqs": "write"},
     "finalizer": {"dynamodb": "rows", "sns": "write", "sqs": "write"},
     "journal": {"dynamodb": "rows", "sqs": "write"},
-    "processor": {"dynamodb": "rows", "secretsmanager": "read", "sqs": "write"},
+    "processor": {"dynamodb": "rows", "sqs": "write"},  # on Bedrock it reads no secret
     "sweeper": {"dynamodb": "rows", "sns": "write", "sqs": "write"},
 }
 """What each function does with a stage's key, by the service through which it does."""
