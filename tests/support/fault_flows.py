@@ -295,7 +295,14 @@ PROCESSOR: Final = (
     ),
 )
 ENDS: Final = (
-    Flow("a job is closed", stages.all_settled, finalizes, (GET, TRANSACT, GET, PUBLISH, UPDATE), "completed, told"),
+    Flow(
+        "a job is closed",
+        stages.all_settled,
+        finalizes,
+        (GET, TRANSACT, GET, PUBLISH, UPDATE),
+        "completed, told",
+        hears_instead=MappingProxyType({(UPDATE, 1): "told, and recorded before"}),
+    ),
     Flow(
         "a change is told",
         stages.claimed_in_a_retry,
@@ -306,6 +313,8 @@ ENDS: Final = (
         calls_an_item=2,
     ),
 )
+FOUND_DONE: Final = MappingProxyType({(UPDATE, 1): (1, 0, dict[str, int]())})
+"""A repair whose answer was lost is found done, and not counted: perhaps it was another's."""
 SWEEPER: Final = (
     Flow(
         "the sweeper fills the queue",
@@ -327,6 +336,7 @@ SWEEPER: Final = (
         sweeps,
         (*SWEEP, UPDATE, UPDATE),
         (1, 0, {"CloseLane": 1}),
+        hears_instead=FOUND_DONE,
         ends=CUT,
     ),
     Flow(
@@ -335,6 +345,7 @@ SWEEPER: Final = (
         sweeps,
         (*SWEEP, UPDATE, UPDATE),
         (1, 0, {"Cancel": 1}),
+        hears_instead=FOUND_DONE,
         ends=CUT,
     ),
     Flow(
@@ -343,6 +354,7 @@ SWEEPER: Final = (
         sweeps,
         (*SWEEP, UPDATE, SEND_BATCH, UPDATE, UPDATE),
         (1, 0, {"HandOff": 1, "Dispatch": 1}),
+        hears_instead=MappingProxyType({(UPDATE, 1): (1, 0, {"Dispatch": 1})}),
     ),
     Flow(
         "the sweeper ends a job",
