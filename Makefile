@@ -90,7 +90,7 @@ EXAMPLES ?= 100
 SEED ?= 1
 
 .PHONY: bench
-bench: setup ## AWS calls and units an item, throughput, import times, memory
+bench: setup ## AWS calls, units, throughput, import times, memory, the price of a million items (ARGS="--only price")
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: synth

@@ -19,7 +19,20 @@ os.environ["PRESSROOM_FORBID_PAID_CALLS"] = "1"
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 os.environ |= dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "test")
 
-from benchmarks import brake, creation, handled, imports, item_cost, journal, memory, throughput  # noqa: E402  the environment comes first
+from benchmarks import (  # noqa: E402  the environment comes first
+    brake,
+    creation,
+    designs,
+    handled,
+    imports,
+    item_cost,
+    journal,
+    memory,
+    price,
+    prices,
+    throughput,
+)
+from benchmarks.price import Shape  # noqa: E402
 from tests.support.emulator import running_emulator  # noqa: E402
 from tests.support.resources import fresh_queue, fresh_table  # noqa: E402
 
@@ -108,17 +121,48 @@ def _memory() -> None:
                 _line(f"{name}: when imported; at its peak", figure, f"at most {ceiling:.0f} MB")
 
 
+def _price(shape: Shape) -> None:
+    print(f"A million items, dollars, {prices.REGION}; {shape}")
+    with TemporaryDirectory(prefix="pressroom-bundles-") as folder, running_emulator() as emulator:
+        found = designs.measure(emulator, Path(folder), shape)
+    used: dict[str, None] = {}
+    for design in found:
+        lines = price.bill(design.item)
+        used.update(dict.fromkeys(lines))
+        _line(design.name, f"{sum(lines.values()):,.2f}", design.says)
+        for name, dollars in lines.items():
+            _line(f"    {name}", f"{dollars:,.2f}", f"{design.item[name]:.6g} an item")
+        for name, function in design.functions.items():
+            dollars = price.bill(function.materials(shape))["lambda time"]
+            says = (
+                f"{function.invocations:.4g} times {function.seconds(shape):.3f} s of {function.memory_mb} MB an item"
+            )
+            _line(f"        time of {name}", f"{dollars:,.2f}", says)
+    print("  Not in it: Claude, free tiers, starts, retries, and what runs without items (the sweeper, idle pollers)")
+    print(f"  The prices, as read on {prices.READ}, and what of them is confirmed:")
+    for name in used:
+        known = prices.PRICES[name]
+        figure = f"{known.usd:g} / {known.units:,}"
+        print(f"    {name:<22}{figure:>20} {known.unit}: {known.page}; {known.confirmed.value} ({known.seen})")
+
+
 if __name__ == "__main__":
+    _parser = argparse.ArgumentParser(prog="make bench", description="What an item, a creation and a start cost.")
+    _parser.add_argument("--only", choices=("costs", "rates", "brake", "starts", "memory", "price"), help="one part")
+    _parser.add_argument("--waiting", type=float, default=Shape.waiting_seconds, help="for Claude, seconds an item")
+    _parser.add_argument("--size", type=int, default=Shape.output_bytes, help="of an item's output, bytes")
+    _parser.add_argument("--items", type=int, default=Shape.job_items, help="of a job that is priced")
+    _parser.add_argument("--lanes", type=int, default=Shape.lanes, help="of a job that is priced")
+    _given = _parser.parse_args()
+    _shape = Shape(_given.waiting, output_bytes=_given.size, job_items=_given.items, lanes=_given.lanes)
     _PARTS: dict[str, Callable[[], None]] = {
         "costs": _costs,
         "rates": _rates,
         "brake": _brake,
         "starts": _imports,
         "memory": _memory,
+        "price": lambda: _price(_shape),
     }
-    _parser = argparse.ArgumentParser(prog="make bench", description="What an item, a creation and a start cost.")
-    _parser.add_argument("--only", choices=_PARTS, help="one part")
-    _only = _parser.parse_args().only
     for _name, _part in _PARTS.items():
-        if _only in {None, _name}:
+        if _given.only in {None, _name}:
             _part()

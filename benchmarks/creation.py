@@ -18,10 +18,14 @@ from shared.store.dynamodb import DynamoTable
 from shared.store.projects import Project
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_sqs.client import SQSClient
 
-__all__ = ["CreationCost", "measure", "services_over"]
+    from benchmarks.units import CountingTable
+
+__all__ = ["CreationCost", "measure", "services_over", "write_units"]
 
 QUIET: Final = Logger(service="benchmark", level="CRITICAL")
 
@@ -49,16 +53,29 @@ def services_over(table: DynamoTable, queue: WorkQueue) -> Services:
 
 def measure(dynamodb: DynamoDBClient, sqs: SQSClient, table: str, queue_url: str, *, items: int) -> CreationCost:
     """Create a job of ``items`` outlines with an idempotency key, as the api does."""
-    services = services_over(DynamoTable(dynamodb, table), WorkQueue(sqs, queue_url))
-    body = {"kind": "outline", "items": [{"input": {"topic": f"Topic {number}"}} for number in range(items)]}
-    project = new_id(PROJECT, services.clock.now())
-    services.projects.create(Project(project, "Benchmark", services.clock.now()), owner="bench")
-    submission = services.submissions.read(project, body)
+    create = _creation(services_over(DynamoTable(dynamodb, table), WorkQueue(sqs, queue_url)), items)
     calls: Counter[str] = Counter()
     for client in (dynamodb, sqs):
         client.meta.events.register("before-call", lambda model, **_: calls.update([model.name]), "count")
-    services.creator.create(project, "bench", submission, key=f"bench-{items}", body=body)
+    create()
     for client in (dynamodb, sqs):
         client.meta.events.unregister("before-call", unique_id="count")
     queue_calls = calls["SendMessageBatch"]
     return CreationCost(items, sum(calls.values()) - queue_calls, queue_calls, dict(sorted(calls.items())))
+
+
+def write_units(table: CountingTable, queue: WorkQueue, *, items: int) -> float:
+    """Write units of the same creation; ``table`` looks at every row again, so calls cannot be counted beside it."""
+    create = _creation(services_over(table, queue), items)
+    table.units.clear()
+    create()
+    return sum(units for what, units in table.units.items() if what != "read")
+
+
+def _creation(services: Services, items: int) -> Callable[[], object]:
+    """What creates a job in a new project."""
+    body = {"kind": "outline", "items": [{"input": {"topic": f"Topic {number}"}} for number in range(items)]}
+    project = new_id(PROJECT, services.clock.now())
+    services.projects.create(Project(project, "Benchmark", services.clock.now()), owner="bench")
+    submission = services.submissions.read(project, body)
+    return lambda: services.creator.create(project, "bench", submission, key=f"bench-{items}", body=body)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from constructs import Construct
 
 from functions.api.settings import ApiSettings
+from infra.bedrock import bedrock_models_json
 from infra.function import Function
 from infra.rows import IDEMPOTENCY, JOBS, PROJECTS, USERS, allow_rows
 from infra.stage import ConfigurationError
@@ -75,13 +76,20 @@ class Api(Construct):
 
 def _settings(stage: Stage, table: JobTable, queues: Queues, processor: Processor, identity: Identity) -> ApiSettings:
     try:
-        return ApiSettings(
+        settings = ApiSettings(
             table_name=table.name,
             queue_url=queues.work.queue_url,
             processor_function=processor.function.name,
             sign_in_url=identity.sign_in_url,
             sign_in_client_id=identity.client.user_pool_client_id,
+            bedrock_models_json=bedrock_models_json(stage),
             **stage.limits,
         )
     except (TypeError, SettingsError) as error:
         raise ConfigurationError(f"limits of stage {stage.name!r} in cdk.json: {error}") from error
+    if stage.bedrock_models and settings.default_model not in stage.bedrock_models:
+        raise ConfigurationError(
+            f"stage {stage.name!r} in cdk.json: bedrock_models has no id for {settings.default_model}, "
+            "which a job uses that names no model"
+        )
+    return settings

@@ -8,6 +8,7 @@ from aws_cdk import Acknowledgment, ArnFormat, Duration, Stack, Validations, aws
 from constructs import Construct
 
 from functions.processor.settings import ProcessorSettings
+from infra.bedrock import allow_models, bedrock_models_json
 from infra.function import Function
 from infra.queues import acknowledge_redrive
 from infra.rows import BRAKE, JOBS, PROJECTS, allow_rows
@@ -48,6 +49,8 @@ class Processor(Construct):
                 queue_url=queues.work.queue_url,
                 claude_key_secret=stage.claude_key_secret,
                 anthropic_base_url=stage.claude_base_url,
+                bedrock_models_json=bedrock_models_json(stage),
+                bedrock_region=self._bedrock_region(stage) if stage.bedrock_models else "",
             ),
             timeout_seconds=FUNCTION_TIMEOUT_SECONDS,
             memory_mb=256,
@@ -94,7 +97,13 @@ class Processor(Construct):
             "sqs:ReceiveMessage",
             "sqs:SendMessage",
         )
-        self.function.allow(self._secret_arn(stage.claude_key_secret), "secretsmanager:GetSecretValue")
+        if stage.claude_on == "bedrock":
+            allow_models(self.function, stage.bedrock_models, self._bedrock_region(stage))
+        else:
+            self.function.allow(self._secret_arn(stage.claude_key_secret), "secretsmanager:GetSecretValue")
+
+    def _bedrock_region(self, stage: Stage) -> str:
+        return stage.bedrock_region or Stack.of(self).region
 
     def _secret_arn(self, name: str) -> str:
         """The secret's ARN, which ends in a hyphen and six characters that nobody chooses."""

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence  # noqa: TC003  the checks are read from the annotations
+from collections.abc import Iterator, Mapping, Sequence  # noqa: TC003  the checks are read from the annotations
 from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, Self, get_type_hints
 
 from infra.checks import Check, Each, Members, OneOf, Optional, Text, Whole, YesNo
+from shared.generation.bedrock import without_price
+from shared.generation.pricing import BUILT_IN
 
 __all__ = ["FUNCTIONS", "OWN_KEY", "RETENTIONS", "ConfigurationError", "Stage"]
 
@@ -25,6 +27,8 @@ OWN_KEY: Final = "own"
 """``encryption_key`` where the stack makes the key."""
 _NAME: Final = Text(r"[a-z][a-z0-9-]{0,19}", "dev: at most 20 small letters, digits and hyphens")
 _EMAIL: Final = Text(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", "ada@example.com")
+_SECRET: Final = Text(r"[A-Za-z0-9/_+=.@-]{1,512}", "pressroom/dev/anthropic-api-key")
+_BEDROCK_ID: Final = Text(r"([a-z-]+\.)?anthropic\.[a-z0-9.:-]+", "global.anthropic.claude-sonnet-5-5")
 _KEY: Final = Text(
     rf"{OWN_KEY}|arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{{12}}:key/[a-z0-9-]+", f"{OWN_KEY} or arn:aws:kms:…:key/…"
 )
@@ -48,10 +52,16 @@ class Stage:
     """Items that run at once through the queue, over all jobs."""
     requests_per_second: Annotated[int, Whole(1, 10_000)]
     request_burst: Annotated[int, Whole(1, 5_000)]
-    claude_key_secret: Annotated[str, Text(r"[A-Za-z0-9/_+=.@-]{1,512}", "pressroom/dev/anthropic-api-key")]
-    """The name of the Secrets Manager secret whose whole text is Claude's key."""
+    claude_on: Annotated[str, OneOf(("anthropic", "bedrock"))] = "anthropic"
+    """Whose Claude is called: Anthropic's with a key, or Bedrock's with the processor's role."""
+    claude_key_secret: Annotated[str, Optional(_SECRET)] = ""
+    """The name of the Secrets Manager secret whose whole text is Claude's key; at Anthropic only."""
     claude_base_url: Annotated[str, Optional(Text(r"https?://[^\s/]+(/[^\s]*)?", "https://claude.example.com"))] = ""
-    """A gateway of one's own that speaks Claude's API; empty is Claude itself."""
+    """A gateway of one's own that speaks the API that is called; empty is that API itself."""
+    bedrock_models: Annotated[Mapping[str, str], Members(None, _BEDROCK_ID)] = field(default_factory=dict)
+    """Bedrock's ids by Claude's own: the models that may be used. An inference profile's, or a foundation model's."""
+    bedrock_region: Annotated[str, Optional(Text(r"[a-z]{2}(-[a-z]+)+-\d", "eu-central-1"))] = ""
+    """Where Bedrock is called; empty is the stack's own region."""
     encryption_key: Annotated[str, Optional(_KEY)] = ""
     """Of table, queues, topics and logs: ``own`` is a key that the stack makes and AWS rotates; empty is AWS's."""
     memory_mb: Annotated[Mapping[str, int], Members(FUNCTIONS, Whole(128, 10_240))] = field(default_factory=dict)
@@ -99,8 +109,28 @@ class Stage:
         if reserved is not None and 0 < reserved < self.processor_concurrency:
             # The queue would deliver what cannot start, and count a receive for each: letters would die of it.
             flaws = [f"reserved_concurrency of the processor is {reserved}, less than processor_concurrency"]
+        flaws = flaws or list(self._flaws_of_claude())
         if flaws:
             raise ConfigurationError(f"stage {self.name!r} in cdk.json: {'; '.join(flaws)}")
+
+    def _flaws_of_claude(self) -> Iterator[str]:
+        """What does not fit ``claude_on``: each of the two needs settings of its own, and none of the other's."""
+        if self.claude_on == "anthropic":
+            if not self.claude_key_secret:
+                yield f"claude_key_secret is '', not {_SECRET.wanted('')}"
+            yield from (
+                f"{name} is set, and claude_on is anthropic"
+                for name in ("bedrock_models", "bedrock_region")
+                if getattr(self, name)
+            )
+            return
+        if self.claude_key_secret:
+            yield "claude_key_secret is set, and claude_on is bedrock, which takes no key"
+        if not self.bedrock_models:
+            yield "bedrock_models is empty, and claude_on is bedrock: no model could be used"
+        if missing := without_price(self.bedrock_models, BUILT_IN):
+            known = ", ".join(BUILT_IN.models)
+            yield f"bedrock_models names {', '.join(missing)}, which has no price; known are {known}"
 
     @classmethod
     def from_context(cls, name: str, stages: Mapping[str, Any]) -> Self:

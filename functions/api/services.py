@@ -23,6 +23,7 @@ from shared import aws, patience
 from shared.clock import Clock, SystemClock
 from shared.contracts.sign_in import SignIn
 from shared.errors import SettingsError
+from shared.generation.bedrock import Bedrock
 from shared.generation.pricing import parse_price_table
 from shared.jobs.quotas import Amount
 from shared.jobs.rates import Caps
@@ -86,7 +87,7 @@ class Services:
         """The services of the environment's account and region. Queue and Lambda clients are made at their first use.
 
         Raises:
-            SettingsError: the prices are none, or the default model is not among them.
+            SettingsError: the prices or Bedrock's ids are none, or the default model is not among them.
         """
         return cls.over(
             settings,
@@ -109,7 +110,10 @@ class Services:
         clock: Clock,
     ) -> Self:
         """The services over these parts."""
+        bedrock = Bedrock.parse(settings.bedrock_models_json)
         prices = parse_price_table(settings.price_table_json)
+        if bedrock is not None:
+            prices = bedrock.priced(prices)
         if not prices.known(settings.default_model):
             raise SettingsError(f"PRESSROOM_DEFAULT_MODEL: {settings.default_model!r} has no price")
         ledgers, items = LedgerStore(table), ItemStore(table)

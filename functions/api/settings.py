@@ -35,7 +35,8 @@ class ApiSettings(Limits):
 
     ``sign_in_url`` is where the user pool's pages are, without a slash at the end, and ``sign_in_client_id`` the client
     for people; the OpenAPI document tells both, so that the command line can sign in knowing the API's address only.
-    ``price_table_json`` empty means the built-in prices; ``default_model`` must have one.
+    ``price_table_json`` empty means the built-in prices; ``default_model`` must have one. Where ``bedrock_models_json``
+    is set, Claude is on Bedrock, and the models that it names are the only ones.
 
     Raises:
         SettingsError: a limit is beyond what the parts can carry.
@@ -46,6 +47,7 @@ class ApiSettings(Limits):
     processor_function: str
     default_model: str = "claude-sonnet-5-5"
     price_table_json: str = ""
+    bedrock_models_json: str = ""
     sign_in_url: str = ""
     sign_in_client_id: str = ""
 

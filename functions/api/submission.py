@@ -130,7 +130,7 @@ class SubmissionReader:
         model = envelope.options.model
         if model is not None and not self.prices.known(model):
             known = ", ".join(self.prices.models)
-            errors.append(BadField("/options/model", f"has no price, so no budget could be kept; known are {known}"))
+            errors.append(BadField("/options/model", f"is not offered, or has no price; offered are {known}"))
         return envelope
 
     def _current(

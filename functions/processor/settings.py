@@ -13,6 +13,9 @@ class ProcessorSettings:
 
     The key is the text of the secret ``claude_key_secret``, by name or ARN, where that is set; else it is
     ``anthropic_api_key``.
+
+    ``bedrock_models_json``, where it is set, means Claude on Bedrock in ``bedrock_region``, by the ids in it
+    (:meth:`shared.generation.bedrock.Bedrock.parse`); then there is no key.
     """
 
     table_name: str
@@ -22,3 +25,5 @@ class ProcessorSettings:
     anthropic_base_url: str = ""
     default_model: str = "claude-sonnet-5-5"
     price_table_json: str = ""
+    bedrock_models_json: str = ""
+    bedrock_region: str = ""

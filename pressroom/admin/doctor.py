@@ -166,7 +166,10 @@ class Doctor:
         return {key.removeprefix(PREFIX): value for key, value in variables.items()}
 
     def _key(self) -> Iterator[Trouble]:
-        secret = self._settings("processor").get("CLAUDE_KEY_SECRET", "")
+        settings = self._settings("processor")
+        if settings.get("BEDROCK_MODELS_JSON"):
+            return  # Bedrock takes no key: what the role may call is looked at with the permissions
+        secret = settings.get("CLAUDE_KEY_SECRET", "")
         if not secret:
             yield Trouble("the processor's environment names no secret with Claude's key", self._deploy)
             return

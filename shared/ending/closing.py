@@ -60,5 +60,5 @@ class Closer:
         try:
             self.ledgers.notified(ledger, actor=self.actor)
         except RefusedError:
-            return "told twice: another told it too"
+            return "told, and recorded before"
         return f"{ledger.status}, told"

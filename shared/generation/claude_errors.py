@@ -1,6 +1,7 @@
 """What an error answer of Claude means, from its status and its machine-readable fields. Its text decides nothing.
 
-Sources: the Claude documentation's page on errors and the SDK's table of error codes (anthropic 2.12).
+Sources: the Claude documentation's page on errors and the SDK's table of error codes (anthropic 2.12); for Bedrock the
+errors of InvokeModelWithResponseStream and those common to all of AWS.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from shared.errors import ErrorCode, RateLimits
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["code_of", "rate_limits", "retry_after_seconds"]
+__all__ = ["code_of", "exception_of", "rate_limits", "request_id", "retry_after_seconds"]
 
 _LIMITED: Final = ("requests", "tokens", "input-tokens", "output-tokens")
 """What Claude limits: ``anthropic-ratelimit-<name>-limit``, ``-remaining`` and ``-reset``."""
@@ -48,6 +49,30 @@ _BY_TYPE: Final[Mapping[str, ErrorCode]] = MappingProxyType(
 )
 """By ``error.type``. `invalid_request_error` and `api_error` are missing: they come with many statuses."""
 
+_BY_EXCEPTION: Final[Mapping[str, ErrorCode]] = MappingProxyType(
+    {
+        # The role's credentials, or how they were signed with.
+        "expiredtokenexception": ErrorCode.AUTHENTICATION,
+        "incompletesignatureexception": ErrorCode.AUTHENTICATION,
+        "invalidsignatureexception": ErrorCode.AUTHENTICATION,
+        "missingauthenticationtokenexception": ErrorCode.AUTHENTICATION,
+        "unrecognizedclientexception": ErrorCode.AUTHENTICATION,
+        # The role may not, or the account has no such model: somebody mends it, and the item is unharmed.
+        "accessdeniedexception": ErrorCode.PERMISSION,
+        "resourcenotfoundexception": ErrorCode.PERMISSION,
+        "internalserverexception": ErrorCode.PROVIDER_ERROR,
+        "modelerrorexception": ErrorCode.PROVIDER_ERROR,
+        "modelnotreadyexception": ErrorCode.OVERLOADED,
+        "modelstreamerrorexception": ErrorCode.PROVIDER_ERROR,
+        "modeltimeoutexception": ErrorCode.TIMEOUT,
+        "servicequotaexceededexception": ErrorCode.RATE_LIMITED,
+        "serviceunavailableexception": ErrorCode.OVERLOADED,
+        "throttlingexception": ErrorCode.RATE_LIMITED,
+        "validationexception": ErrorCode.INVALID_REQUEST,
+    }
+)
+"""By the name of an exception of Bedrock: a header of an answer begins it with a capital, an event does not."""
+
 _BY_STATUS: Final[Mapping[int, ErrorCode]] = MappingProxyType(
     {
         401: ErrorCode.AUTHENTICATION,
@@ -68,7 +93,7 @@ def code_of(status: int, error_type: object, detail: object) -> ErrorCode:
 
     Args:
         status: the HTTP status.
-        error_type: ``error.type`` of the body, whatever stood there.
+        error_type: ``error.type`` of the body, whatever stood there; of Bedrock the exception's name.
         detail: ``error.details.error_code`` of the body, likewise.
 
     A 400 for a spend limit that the account's owner set carries no machine-readable sign today, so it is an
@@ -78,9 +103,21 @@ def code_of(status: int, error_type: object, detail: object) -> ErrorCode:
         return _BY_DETAIL[detail]
     if isinstance(error_type, str) and error_type in _BY_TYPE:
         return _BY_TYPE[error_type]
+    if isinstance(error_type, str) and error_type.casefold() in _BY_EXCEPTION:
+        return _BY_EXCEPTION[error_type.casefold()]
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     return ErrorCode.INVALID_REQUEST if 400 <= status < 500 else ErrorCode.PROVIDER_ERROR  # noqa: PLR2004  4xx
+
+
+def exception_of(headers: Mapping[str, str]) -> str | None:
+    """The name of Bedrock's exception, which its answer carries in a header, or None where there is none."""
+    return headers.get("x-amzn-errortype", "").partition(":")[0].strip() or None
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Claude's id of the request, or Bedrock's."""
+    return headers.get("request-id") or headers.get("x-amzn-requestid")
 
 
 def retry_after_seconds(text: str | None, now: datetime) -> float | None:

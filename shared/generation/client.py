@@ -1,4 +1,6 @@
-"""Claude: one call for one item, every error mapped once. The only module that imports anthropic.
+"""Claude, at Anthropic or on Bedrock: one call for one item, every error mapped once.
+
+Only this module and :mod:`shared.generation.bedrock_client` import anthropic.
 
 The SDK is used without its retries (it sleeps any ``retry-after``; here the queue waits) and without its parsing
 of structured output (it raises on a refusal and loses the usage); :mod:`shared.generation.answers` reads the answer.
@@ -17,19 +19,28 @@ from anthropic import Anthropic, AnthropicError, APIConnectionError, APIStatusEr
 from shared.clock import SystemClock
 from shared.errors import CallCancelledError, ErrorCode, ItemError, SettingsError, item_error
 from shared.generation.answers import Generation, judge
-from shared.generation.claude_errors import code_of, rate_limits, retry_after_seconds
+from shared.generation.bedrock import Bedrock
+from shared.generation.claude_errors import code_of, exception_of, rate_limits, request_id, retry_after_seconds
 from shared.generation.pricing import PriceTable, parse_price_table
-from shared.generation.streams import EVENT_STREAM, BrokenStreamError, Transcript, WholeAnswer, media_type
+from shared.generation.streams import (
+    AWS_EVENT_STREAM,
+    EVENT_STREAM,
+    BrokenStreamError,
+    Transcript,
+    WholeAnswer,
+    media_type,
+)
 from shared.generation.thinking import Thinking, answer_tokens, thinking_of
 from shared.generation.transport import AbandonedError, DeadlineTransport, never
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from anthropic.types import ThinkingConfigParam
+    from anthropic.types import MetadataParam, ThinkingConfigParam
 
     from shared.clock import Clock
+    from shared.generation.bedrock_client import SignedClaude
     from shared.generation.pricing import Usage
     from shared.generation.prompts import Prompt
 
@@ -46,7 +57,7 @@ __all__ = [
 
 REAL_BASE_URL: Final = "https://api.anthropic.com"
 ITEM_HEADER: Final = "x-pressroom-item"
-"""Carries the item's idempotency key, as ``metadata.user_id`` does."""
+"""Carries the item's idempotency key, as ``metadata.user_id`` does at Anthropic."""
 FORBID_PAID_CALLS: Final = "PRESSROOM_FORBID_PAID_CALLS"
 """Set to anything: no client can be made for any Claude but one on this machine. Every test runs with it."""
 CONNECT_SECONDS: Final = 5.0
@@ -78,6 +89,16 @@ class ClaudeSettings(Protocol):
         ...
 
     @property
+    def bedrock_models_json(self) -> str:
+        """Bedrock's ids (:meth:`shared.generation.bedrock.Bedrock.parse`); empty is Claude at Anthropic."""
+        ...
+
+    @property
+    def bedrock_region(self) -> str:
+        """Where Bedrock is called."""
+        ...
+
+    @property
     def price_table_json(self) -> str:
         """Prices (:func:`shared.generation.pricing.parse_price_table`); empty are the built-in ones."""
         ...
@@ -87,9 +108,10 @@ class ClaudeClient:
     """Calls Claude. May be shared by threads.
 
     Args:
-        api_key: the key; where it is empty, only a Claude on this machine is asked.
+        api_key: the key; where it is empty, only a Claude on this machine is asked. Bedrock needs none.
         base_url: where Claude is; empty is the real one.
         prices: what tokens cost.
+        bedrock: where Claude is called on Bedrock; None is Claude at Anthropic.
         clock: for a ``retry-after`` that is a date.
 
     Raises:
@@ -97,21 +119,28 @@ class ClaudeClient:
             this machine.
     """
 
-    def __init__(self, *, api_key: str, base_url: str = "", prices: PriceTable, clock: Clock | None = None) -> None:
-        url = httpx2.URL(base_url or REAL_BASE_URL)
+    def __init__(
+        self,
+        *,
+        api_key: str = "",
+        base_url: str = "",
+        prices: PriceTable,
+        bedrock: Bedrock | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        url = httpx2.URL(base_url or (REAL_BASE_URL if bedrock is None else bedrock.base_url))
         local = url.host in _LOOPBACK
         if not local and paid_calls_forbidden():
             raise PaidCallsForbiddenError(f"{FORBID_PAID_CALLS} is set: no client for {url}")
         self._key = api_key.strip() or ("offline" if local else "")
-        self._prices = prices
+        self._bedrock = bedrock
+        self._prices = prices if bedrock is None else bedrock.priced(prices)
         self._clock: Clock = clock or SystemClock()
         self._transport = DeadlineTransport(url)
-        self._claude = Anthropic(
-            api_key=self._key,
-            base_url=url,
-            max_retries=0,
-            http_client=httpx2.Client(transport=self._transport, base_url=url, follow_redirects=False),
-            open_telemetry=False,
+        http_client = httpx2.Client(transport=self._transport, base_url=url, follow_redirects=False)
+        self._signed = None if bedrock is None else _signed(bedrock, url, http_client)
+        self._claude = self._signed or Anthropic(
+            api_key=self._key, base_url=url, max_retries=0, http_client=http_client, open_telemetry=False
         )
         # Here and not at the first call: in its bundle the SDK loads a resource when it is asked for, and a function
         # that starts is given more of a processor than one that answers.
@@ -122,12 +151,13 @@ class ClaudeClient:
         """The client that ``settings`` describe.
 
         Raises:
-            SettingsError: the price table is wrong, or paid calls are forbidden.
+            SettingsError: the price table or Bedrock's ids are wrong, or paid calls are forbidden.
         """
         return cls(
             api_key=settings.anthropic_api_key,
             base_url=settings.anthropic_base_url,
             prices=parse_price_table(settings.price_table_json),
+            bedrock=Bedrock.parse(settings.bedrock_models_json, settings.bedrock_region),
             clock=clock,
         )
 
@@ -176,11 +206,18 @@ class ClaudeClient:
 
     def _check(self, model: str) -> None:
         """Refuse what would cost money that nobody counts, or cannot succeed, before anything is sent."""
+        if self._bedrock is not None and model not in self._bedrock.ids:
+            raise item_error(
+                ErrorCode.INVALID_REQUEST,
+                f"bedrock_models has no id for model {model!r}; it has {', '.join(sorted(self._bedrock.ids))}",
+            )
         if not self._prices.known(model):
             raise item_error(
                 ErrorCode.INVALID_REQUEST,
                 f"model {model!r} has no price; known are {', '.join(self._prices.models)}",
             )
+        if self._bedrock is not None:
+            return
         if not self._key:
             raise item_error(ErrorCode.AUTHENTICATION, "no API key for Claude is configured")
         if not (self._key.isascii() and self._key.isprintable()):
@@ -189,18 +226,33 @@ class ClaudeClient:
     def send(self, prompt: Prompt, model: str, idempotency_key: str, timeout_seconds: float) -> httpx2.Response:
         """The answer's head; its body is still to be read."""
         response = self._messages.create(
-            model=model,
+            model=model if self._bedrock is None else self._bedrock.ids[model],
             max_tokens=answer_tokens(prompt.max_tokens, model),
             system=prompt.system,
             messages=[{"role": "user", "content": prompt.user}],
             output_config={"format": {"type": "json_schema", "schema": dict(prompt.schema)}},
             thinking=_thinking(model),
-            metadata={"user_id": idempotency_key},
+            metadata=self._metadata(idempotency_key),
             stream=True,
             extra_headers={ITEM_HEADER: idempotency_key},
             timeout=httpx2.Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds)),
         )
         return response.http_response
+
+    def _metadata(self, idempotency_key: str) -> MetadataParam | Omit:
+        """Names the item; Bedrock's body has no such member, and refuses what it does not know."""
+        return {"user_id": idempotency_key} if self._bedrock is None else omit
+
+    def events(self, response: httpx2.Response) -> Iterator[str] | None:
+        """The events of a streamed answer as they arrive, each as JSON; None where the answer is not streamed.
+
+        Raises:
+            BrokenStreamError: while it is read: it is no stream.
+        """
+        kind = media_type(response)
+        if self._signed is not None:
+            return self._signed.events(response) if kind == AWS_EVENT_STREAM else None
+        return _text_events(response) if kind == EVENT_STREAM else None
 
     def cost_microusd(self, model: str, usage: Usage) -> int:
         """What ``usage`` costs."""
@@ -211,10 +263,10 @@ class ClaudeClient:
         message = error.api_message if isinstance(error.api_message, str) else error.message
         headers = error.response.headers
         return item_error(
-            code_of(error.status_code, error.type, error.error_code),
+            code_of(error.status_code, error.type or exception_of(headers), error.error_code),
             message[:MESSAGE_CHARACTERS],
             http_status=error.status_code,
-            claude_request_id=error.request_id,
+            claude_request_id=request_id(headers),
             retry_after_seconds=retry_after_seconds(headers.get("retry-after"), self._clock.now()),
             rate_limits=rate_limits(headers),
         )
@@ -236,14 +288,11 @@ class _Call:
         response = self._client.send(self._prompt, self._model, idempotency_key, self._timeout_seconds)
         self._response = response
         with closing(response):
-            if media_type(response) != EVENT_STREAM:
+            events = self._client.events(response)
+            if events is None:
                 return WholeAnswer(response, response.read())  # a gateway that does not stream, or a proxy's page
-            try:
-                for event in Stream.raw_events(response):
-                    if event.data:
-                        self._transcript.feed(event.data)
-            except UnicodeDecodeError as error:
-                raise BrokenStreamError(ErrorCode.NETWORK, "the stream is no text") from error
+            for event in events:
+                self._transcript.feed(event)
             return WholeAnswer(response, self._transcript.document())
 
     def failure(self, error: Exception) -> ItemError | CallCancelledError:
@@ -262,12 +311,30 @@ class _Call:
             code,
             text[:MESSAGE_CHARACTERS],
             http_status=None if self._response is None else self._response.status_code,
-            claude_request_id=None if self._response is None else self._response.headers.get("request-id"),
+            claude_request_id=None if self._response is None else request_id(self._response.headers),
             input_tokens=used.input_tokens,
             output_tokens=used.output_tokens,
             cost_microusd=cost,
             model=self._transcript.model,
         )
+
+
+def _signed(bedrock: Bedrock, url: httpx2.URL, http_client: httpx2.Client) -> SignedClaude:
+    # Only where it is asked for: the SDK's client of Bedrock brings much that a call at Anthropic never needs.
+    from shared.generation.bedrock_client import SignedClaude  # noqa: PLC0415
+
+    return SignedClaude(
+        aws_region=bedrock.region, base_url=url, max_retries=0, http_client=http_client, open_telemetry=False
+    )
+
+
+def _text_events(response: httpx2.Response) -> Iterator[str]:
+    try:
+        for event in Stream.raw_events(response):
+            if event.data:
+                yield event.data
+    except UnicodeDecodeError as error:
+        raise BrokenStreamError(ErrorCode.NETWORK, "the stream is no text") from error
 
 
 def _thinking(model: str) -> ThinkingConfigParam | Omit:

@@ -28,6 +28,7 @@ _FRAMING_TOKENS: Final = 1_000
 """What Claude adds to a request by itself: roles, and how to keep to the output format."""
 _MAX_PRICE: Final = 100_000 * _MILLION
 _FIELDS: Final = ("input", "output")
+_CONFIGURED: Final = "configured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,11 @@ class PriceTable:
     def models(self) -> tuple[str, ...]:
         """The ids of the models with a price, in order."""
         return tuple(sorted(self.prices))
+
+    @property
+    def configured(self) -> bool:
+        """Whether a configuration says the prices, and not the built-in table."""
+        return self.as_of == _CONFIGURED
 
     def known(self, model: str) -> bool:
         """Whether ``model`` has a price, and so may be used."""
@@ -141,7 +147,7 @@ def parse_price_table(text: str) -> PriceTable:
     if not isinstance(document, dict) or not document:
         raise SettingsError("the price table must be a JSON object with at least one model")
     return PriceTable(
-        MappingProxyType({model: _configured(model, entry) for model, entry in document.items()}), "configured"
+        MappingProxyType({model: _configured(model, entry) for model, entry in document.items()}), _CONFIGURED
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.errors import ErrorCode
-from shared.generation.claude_errors import code_of
+from shared.generation.claude_errors import code_of, request_id
 from shared.generation.pricing import Usage
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     import httpx2
 
-__all__ = ["EVENT_STREAM", "BrokenStreamError", "Transcript", "WholeAnswer", "media_type"]
+__all__ = ["AWS_EVENT_STREAM", "EVENT_STREAM", "BrokenStreamError", "Transcript", "WholeAnswer", "media_type"]
 
+AWS_EVENT_STREAM: Final = "application/vnd.amazon.eventstream"
 EVENT_STREAM: Final = "text/event-stream"
 _BYTES_A_TOKEN: Final = 2
 """A token is three to four bytes of text on average: an estimate by this is generous."""
@@ -60,7 +61,7 @@ class WholeAnswer:
     @property
     def request_id(self) -> str | None:
         """Claude's id of the request."""
-        return self.response.headers.get("request-id")
+        return request_id(self.response.headers)
 
 
 def media_type(response: httpx2.Response) -> str:

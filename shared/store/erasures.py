@@ -146,7 +146,10 @@ class ErasureStore:
         try:
             self.table.update("delete_project", mark)
         except RefusedError as refused:
-            raise NoProjectError("delete_project", "there is no such project") from refused
+            seen = refused.row or {}
+            if (seen.get("deleted_at"), seen.get("actor")) != (to_iso(now), actor):
+                raise NoProjectError("delete_project", "there is no such project") from refused
+            # It is marked as this write marks it: the answer of an earlier try was lost.
 
     def expel(self, project_id: str, *, go_on: Callable[[], bool]) -> bool:
         """Take every membership of a marked project away; whether none is left.

@@ -149,8 +149,8 @@ class Claimer:
             return Keep(_BUDGET_SECONDS, "the budget does not cover the item while others run")
         try:
             self.ledgers.pause_for_budget(ledger, est_microusd=est_microusd, actor=self.actor)
-        except RefusedError:
-            return Keep(_RACE_SECONDS, "the ledger has changed")
+        except RefusedError as refused:
+            return _reached(refused) or Keep(_RACE_SECONDS, "the ledger has changed")
         return Acknowledge("the budget is exhausted: the job is paused")
 
     def finish_halt(self, ledger: Ledger, spec: JobSpec) -> Disposition:
@@ -160,8 +160,8 @@ class Claimer:
                 self.ledgers.pause(ledger, reason=PauseReason.ON_ERROR, actor=self.actor)
             else:
                 self.ledgers.cancel(ledger, reason=CancelReason.ON_ERROR, actor=self.actor)
-        except RefusedError:
-            return Keep(_RACE_SECONDS, "the ledger has changed")
+        except RefusedError as refused:
+            return _reached(refused) or Keep(_RACE_SECONDS, "the ledger has changed")
         return Acknowledge("a failed item ended the job's run")
 
     def _spec(self, ledger: Ledger) -> JobSpec:
@@ -180,6 +180,17 @@ def why_void(ledger: Ledger, message: LaneMessage) -> str | None:
     if message.next is not None and lane.next != message.next:
         return "the lane has moved on"
     return None
+
+
+def _reached(refused: RefusedError) -> Acknowledge | None:
+    """What a refused pause or cancel comes to where nothing runs any more.
+
+    Another was faster, or it went through before and its answer was lost.
+    """
+    ledger = refused_ledger(refused)
+    if ledger is None or ledger.status in RUNNING:
+        return None
+    return Acknowledge(f"the job is {ledger.status}")
 
 
 def _holds(ledger: Ledger, lane: int, token: str) -> bool:

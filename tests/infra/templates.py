@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Assembly", "Statement", "allowed", "statements"]
+__all__ = ["Assembly", "Statement", "allowed", "named", "statements"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Assembly:
     def environment(self, name: str) -> dict[str, str]:
         """The variables of the function ``name``; a reference stands as its logical id, in text too."""
         variables = self.function(name)["Environment"]["Variables"]
-        return {key: _named(value) for key, value in variables.items()}
+        return {key: named(value) for key, value in variables.items()}
 
     def bundle(self, name: str) -> Path:
         """The folder that becomes the archive of the function ``name``."""
@@ -88,7 +88,7 @@ def statements(assembly: Assembly, name: str) -> list[Statement]:
             actions, resources = statement["Action"], statement["Resource"]
             found += [
                 Statement(
-                    _named(resource),
+                    named(resource),
                     frozenset([actions] if isinstance(actions, str) else actions),
                     statement.get("Condition", {}),
                 )
@@ -105,7 +105,8 @@ def allowed(assembly: Assembly, name: str) -> dict[str, set[str]]:
     return granted
 
 
-def _named(resource: dict[str, Any] | str) -> str:
+def named(resource: dict[str, Any] | str) -> str:
+    """A value of a template as text, each reference in it as its logical id."""
     if isinstance(resource, str):
         return resource
     if "Ref" in resource:
@@ -113,4 +114,4 @@ def _named(resource: dict[str, Any] | str) -> str:
     if "Fn::GetAtt" in resource:
         return ".".join(resource["Fn::GetAtt"])
     separator, parts = resource["Fn::Join"]
-    return str(separator.join(map(_named, parts)))
+    return str(separator.join(map(named, parts)))

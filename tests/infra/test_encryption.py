@@ -25,11 +25,15 @@ def test_key_is_the_one_that_is_there_when_the_stage_names_it(tmp_path: Path) ->
     JobTopic(stack, "JobTopic", stage)
     key = key_of(stack, stage)
     assert key is not None
-    allowed = [each.to_json() for each in decryption(stack, key, ["sqs:GetQueueAttributes", "sns:Publish"])]
+    actions = ["sqs:GetQueueAttributes", "sns:Publish", "secretsmanager:GetSecretValue"]
+    allowed = [each.to_json() for each in decryption(stack, key, actions)]
 
     resources = app.synth().get_stack_by_name("alone").template["Resources"]
 
     assert resources["JobTopic"]["Properties"]["KmsMasterKeyId"] == KEY
     assert not [each for each in resources.values() if each["Type"].startswith("AWS::KMS::")]
     # Attributes of a queue lie under no key.
-    assert [(each["Resource"], each["Action"]) for each in allowed] == [(KEY, ["kms:Decrypt", "kms:GenerateDataKey"])]
+    assert [(each["Resource"], each["Action"]) for each in allowed] == [
+        (KEY, "kms:Decrypt"),
+        (KEY, ["kms:Decrypt", "kms:GenerateDataKey"]),
+    ]

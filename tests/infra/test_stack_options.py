@@ -10,7 +10,8 @@ import sys
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from tests.infra.templates import Assembly, allowed, statements
+from infra.stage import FUNCTIONS
+from tests.infra.templates import Assembly, allowed, named, statements
 from tests.support.repository import ROOT
 
 if TYPE_CHECKING:
@@ -19,7 +20,14 @@ if TYPE_CHECKING:
     import pytest
 
 OPTIONS: dict[str, Any] = {
+    "claude_on": "bedrock",
+    "claude_key_secret": "",
     "claude_base_url": "https://claude.example.com",
+    "bedrock_models": {
+        "claude-haiku-4-5": "anthropic.claude-haiku-4-5-20251001-v1:0",
+        "claude-sonnet-5-5": "eu.anthropic.claude-sonnet-5-5",
+    },
+    "bedrock_region": "eu-west-1",
     "encryption_key": "own",
     "memory_mb": {"processor": 1_024},
     "reserved_concurrency": {"processor": 40},
@@ -34,7 +42,6 @@ OPTIONS: dict[str, Any] = {
 }
 
 DATA_KEYS: dict[str, set[str]] = {
-    "read": {"kms:Decrypt"},
     "write": {"kms:Decrypt", "kms:GenerateDataKey"},
     "rows": {f"kms:{each}" for each in ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey")}
     | {"kms:ReEncryptFrom", "kms:ReEncryptTo"},
@@ -44,7 +51,7 @@ KEY_USES: dict[str, dict[str, str]] = {
     "dead_letters": {"dynamodb": "rows", "sqs": "write"},
     "finalizer": {"dynamodb": "rows", "sns": "write", "sqs": "write"},
     "journal": {"dynamodb": "rows", "sqs": "write"},
-    "processor": {"dynamodb": "rows", "secretsmanager": "read", "sqs": "write"},
+    "processor": {"dynamodb": "rows", "sqs": "write"},  # on Bedrock it reads no secret
     "sweeper": {"dynamodb": "rows", "sns": "write", "sqs": "write"},
 }
 """What each function does with a stage's key, by the service through which it does."""
@@ -87,6 +94,8 @@ def test_stage_has_what_it_asks_for_when_it_asks_for_everything(tmp_path: Path, 
         assert traces.actions == {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
     with subtests.test("Claude by way of a gateway"):
         assert full.environment("processor")["PRESSROOM_ANTHROPIC_BASE_URL"] == "https://claude.example.com"
+    with subtests.test("Claude on Bedrock, by these models and without a key"):
+        bedrock_is_called(full)
     with subtests.test("people who are told"):
         told = [each["Properties"] for each in full.all("AWS::SNS::Subscription").values()]
         assert sorted((each["TopicArn"]["Ref"], each["Endpoint"]) for each in told) == [
@@ -110,6 +119,36 @@ def test_stage_has_what_it_asks_for_when_it_asks_for_everything(tmp_path: Path, 
         assert (domain["DomainName"], configuration["SecurityPolicy"]) == ("press.example.com", "TLS_1_2")
         assert full.one("AWS::ApiGatewayV2::ApiMapping")["Stage"] == "$default"
         assert "DomainTarget" in full.template["Outputs"]
+
+
+def bedrock_is_called(full: Assembly) -> None:
+    environ = full.environment("processor")
+    assert json.loads(environ["PRESSROOM_BEDROCK_MODELS_JSON"]) == OPTIONS["bedrock_models"]
+    assert full.environment("api")["PRESSROOM_BEDROCK_MODELS_JSON"] == environ["PRESSROOM_BEDROCK_MODELS_JSON"]
+    assert (environ["PRESSROOM_BEDROCK_REGION"], environ["PRESSROOM_CLAUDE_KEY_SECRET"]) == ("eu-west-1", "")
+    profile = "arn:AWS::Partition:bedrock:eu-west-1:AWS::AccountId:inference-profile/eu.anthropic.claude-sonnet-5-5"
+    granted = {
+        (function, each.resource): (each.actions, resolved(each.conditions))
+        for function in FUNCTIONS
+        for each in statements(full, function)
+        if any(action.startswith(("bedrock:", "secretsmanager:")) for action in each.actions)
+    }
+    actions = frozenset({"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"})
+    models = "foundation-model/anthropic.claude"
+    assert granted == {
+        ("processor", f"arn:AWS::Partition:bedrock:eu-west-1::{models}-haiku-4-5-20251001-v1:0"): (actions, {}),
+        ("processor", profile): (actions, {}),
+        # Wherever the profile sends the call, and for nobody but the profile.
+        ("processor", f"arn:AWS::Partition:bedrock:*::{models}-sonnet-5-5"): (
+            actions,
+            {"StringEquals": {"bedrock:InferenceProfileArn": profile}},
+        ),
+    }
+
+
+def resolved(conditions: dict[str, Any]) -> dict[str, Any]:
+    """The conditions, with a reference as its logical id."""
+    return {operator: {key: named(value) for key, value in keys.items()} for operator, keys in conditions.items()}
 
 
 def called_by_alias(full: Assembly) -> None:
@@ -190,3 +229,5 @@ def test_stage_has_nothing_of_it_when_it_asks_for_nothing(dev: Assembly) -> None
     assert not dev.all("AWS::SNS::Subscription")
     assert not dev.all("AWS::ApiGatewayV2::DomainName")
     assert "DomainTarget" not in dev.template["Outputs"]
+    assert dev.environment("processor")["PRESSROOM_BEDROCK_MODELS_JSON"] == ""
+    assert '"bedrock:' not in dev.text

@@ -61,7 +61,14 @@ def test_stage_is_refused_when_a_member_is_missing() -> None:
         ("request_burst", 5_001, "request_burst is 5001, not"),
         ("request_burst", 1, "request_burst is 1, less than requests_per_second"),
         ("claude_key_secret", "", "claude_key_secret is '', not such as pressroom/dev/anthropic-api-key"),
-        ("claude_key_secret", "a b", "claude_key_secret is 'a b', not such as"),
+        ("claude_key_secret", "a b", "claude_key_secret is 'a b', not \"\" or such as"),
+        ("claude_on", "vertex", "claude_on is 'vertex', not one of anthropic, bedrock"),
+        ("claude_on", "bedrock", "claude_key_secret is set, and claude_on is bedrock, which takes no key"),
+        ("claude_on", "bedrock", "bedrock_models is empty, and claude_on is bedrock: no model could be used"),
+        ("bedrock_models", {"claude-opus-5": "opus"}, "each such as global.anthropic.claude-sonnet-5-5"),
+        ("bedrock_models", {"claude-opus-5": "anthropic.claude-opus-5"}, "is set, and claude_on is anthropic"),
+        ("bedrock_region", "Frankfurt", "bedrock_region is 'Frankfurt', not \"\" or such as eu-central-1"),
+        ("bedrock_region", "eu-west-1", "bedrock_region is set, and claude_on is anthropic"),
         ("claude_base_url", "claude", "claude_base_url is 'claude', not \"\" or such as https://claude.example.com"),
         ("encryption_key", "mine", "encryption_key is 'mine', not \"\" or such as own or arn:aws:kms:…:key/…"),
         ("encryption_key", "arn:aws:kms:eu-central-1:123456789012:alias/ours", 'not "" or such as own or arn:'),
@@ -88,6 +95,17 @@ def test_stage_is_refused_by_its_fields_name_when_a_value_is_wrong(member: str, 
         Stage.from_context("dev", stages)
     assert str(caught.value).startswith("stage 'dev' in cdk.json: ")
     assert told in str(caught.value)
+
+
+def test_stage_is_refused_when_a_model_of_bedrock_has_no_price() -> None:
+    stages = _stages()
+    bedrock = {"claude_on": "bedrock", "claude_key_secret": "", "bedrock_models": {"claude-3": "anthropic.claude-3"}}
+    stages["dev"] |= bedrock
+
+    with pytest.raises(
+        ConfigurationError, match="bedrock_models names claude-3, which has no price; known are claude-"
+    ):
+        Stage.from_context("dev", stages)
 
 
 def test_every_wrong_field_is_named_when_there_are_several() -> None:

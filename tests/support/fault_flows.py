@@ -124,6 +124,10 @@ def creates_project(plant: Plant, _: Ledger) -> object:
     return plant.once("POST", "/v1/projects", {"name": "Another"}).status
 
 
+def deletes_project(plant: Plant, _: Ledger) -> object:
+    return plant.once("DELETE", f"/v1/projects/{plant.project}").status
+
+
 def cancels_many(plant: Plant, job: Ledger) -> object:
     answer = plant.once("POST", f"{plant.jobs}/cancel", {"job_ids": [job.job_id]})
     return [entry["result"] for entry in answer.json.get("results", ())]
@@ -180,6 +184,7 @@ API: Final = (
         [200] * 9,
     ),
     Flow("a project is created", stages.fresh, creates_project, (TRANSACT,), 201),
+    Flow("a project is deleted", stages.nothing, deletes_project, (GET, QUERY, UPDATE, QUERY, TRANSACT), 204, ends={}),
     Flow("a job is paused", stages.fresh, asks("POST", "/pause"), (GET, GET, UPDATE, GET), 200),
     Flow(
         "a job is resumed",
@@ -295,7 +300,14 @@ PROCESSOR: Final = (
     ),
 )
 ENDS: Final = (
-    Flow("a job is closed", stages.all_settled, finalizes, (GET, TRANSACT, GET, PUBLISH, UPDATE), "completed, told"),
+    Flow(
+        "a job is closed",
+        stages.all_settled,
+        finalizes,
+        (GET, TRANSACT, GET, PUBLISH, UPDATE),
+        "completed, told",
+        hears_instead=MappingProxyType({(UPDATE, 1): "told, and recorded before"}),
+    ),
     Flow(
         "a change is told",
         stages.claimed_in_a_retry,
@@ -306,6 +318,8 @@ ENDS: Final = (
         calls_an_item=2,
     ),
 )
+FOUND_DONE: Final = MappingProxyType({(UPDATE, 1): (1, 0, dict[str, int]())})
+"""A repair whose answer was lost is found done, and not counted: perhaps it was another's."""
 SWEEPER: Final = (
     Flow(
         "the sweeper fills the queue",
@@ -327,6 +341,7 @@ SWEEPER: Final = (
         sweeps,
         (*SWEEP, UPDATE, UPDATE),
         (1, 0, {"CloseLane": 1}),
+        hears_instead=FOUND_DONE,
         ends=CUT,
     ),
     Flow(
@@ -335,6 +350,7 @@ SWEEPER: Final = (
         sweeps,
         (*SWEEP, UPDATE, UPDATE),
         (1, 0, {"Cancel": 1}),
+        hears_instead=FOUND_DONE,
         ends=CUT,
     ),
     Flow(
@@ -343,6 +359,7 @@ SWEEPER: Final = (
         sweeps,
         (*SWEEP, UPDATE, SEND_BATCH, UPDATE, UPDATE),
         (1, 0, {"HandOff": 1, "Dispatch": 1}),
+        hears_instead=MappingProxyType({(UPDATE, 1): (1, 0, {"Dispatch": 1})}),
     ),
     Flow(
         "the sweeper ends a job",

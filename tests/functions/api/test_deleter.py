@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.errors import ErrorCode, item_error
+from shared.errors import ErrorCode, NoProjectError, item_error
 from shared.jobs.statuses import JobStatus
 from shared.store.attributes import attributes
 from shared.store.dynamodb import RefusedError
@@ -219,6 +219,7 @@ def test_nobody_joins_and_nothing_is_added_once_the_deletion_is_decided(desk: Fr
     style = {"name": "Style", "kind": "outline", "values": {}}
     template = client.post(f"{project}/templates", style).headers["location"]
     ErasureStore(desk.store()).delete_project(desk.project, now=clock.now(), actor="user:alice")  # and dies
+    clock.advance(1)
 
     refused = [
         client.put(f"{project}/members/bob", {"role": "owner"}),
@@ -230,6 +231,17 @@ def test_nobody_joins_and_nothing_is_added_once_the_deletion_is_decided(desk: Fr
     ]
 
     assert [answer.status for answer in refused] == [404] * len(refused)
+
+
+def test_deletion_of_a_project_stands_when_its_answer_was_lost(desk: FrontDesk, clock: ManualClock) -> None:
+    store, now = ErasureStore(desk.store()), clock.now()
+    store.delete_project(desk.project, now=now, actor="user:alice")
+
+    store.delete_project(desk.project, now=now, actor="user:alice")  # the repeat of the same write
+
+    for later, actor in ((now + timedelta(seconds=1), "user:alice"), (now, "user:bob")):
+        with pytest.raises(NoProjectError):
+            store.delete_project(desk.project, now=later, actor=actor)
 
 
 def test_jobs_go_when_they_were_kept_long_enough_and_not_before(desk: FrontDesk, clock: ManualClock) -> None:

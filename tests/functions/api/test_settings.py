@@ -39,7 +39,12 @@ def test_the_bounds_themselves_are_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"default_model": "gpt"}, {"price_table_json": '{"other": {"input": 1, "output": 1}}'}]
+    "changes",
+    [
+        {"default_model": "gpt"},
+        {"price_table_json": '{"other": {"input": 1, "output": 1}}'},
+        {"bedrock_models_json": '{"claude-opus-5": "anthropic.claude-opus-5"}'},
+    ],
 )
 def test_a_default_model_without_a_price_is_refused_at_the_start(changes: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="PRESSROOM_DEFAULT_MODEL"):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from pressroom.admin.doctor import Doctor, Finding, Trouble
 from pressroom.cli.app import run as pressroom
 from pressroom.cli.exits import ExitCode
+from shared.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +65,23 @@ def test_doctor_answers_in_json_when_asked(findings: list[Finding], capsys: pyte
     assert stack == {"check": "stack", "ok": True, "troubles": []}
     assert (schedule["check"], schedule["ok"]) == ("schedule", False)
     assert schedule["troubles"][0]["helps"] == "aws events enable-rule --name r"
+
+
+def test_key_is_not_looked_for_when_claude_is_on_bedrock() -> None:
+    class Lambda:
+        """One function; no other service could be asked."""
+
+        def get_function_configuration(self, **_: str) -> dict[str, Any]:
+            return {"Environment": {"Variables": self.variables}, "ResponseMetadata": {}}
+
+        variables: ClassVar = {"PRESSROOM_CLAUDE_KEY_SECRET": "", "PRESSROOM_BEDROCK_MODELS_JSON": '{"a": "b"}'}
+
+    doctor = Doctor("dev", {"lambda": Lambda()}, SystemClock())
+    assert list(doctor._key()) == []
+    Lambda.variables["PRESSROOM_BEDROCK_MODELS_JSON"] = ""
+    assert [trouble.what for trouble in doctor._key()] == [
+        "the processor's environment names no secret with Claude's key"
+    ]
 
 
 def test_doctor_says_so_when_aws_does_not_answer(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,8 @@ NOBODY = "http://127.0.0.1:1"
 
 def client(url: str | None = None) -> SNSClient:
     keys = CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"]
-    return boto3.Session(*keys, None, REGION).client("sns", config=patience.TOPIC, endpoint_url=url)
+    made: SNSClient = boto3.Session(*keys, None, REGION).client("sns", config=patience.TOPIC, endpoint_url=url)
+    return made
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ __all__ = ["Received", "Scripted", "scripted"]
 class Received:
     headers: Mapping[str, str]
     body: bytes
+    path: str
 
 
 @dataclass
@@ -47,7 +48,7 @@ def scripted(
 
         def do_POST(self) -> None:
             received = self.rfile.read(int(self.headers["content-length"]))
-            told.requests.append(Received({k.lower(): v for k, v in self.headers.items()}, received))
+            told.requests.append(Received({k.lower(): v for k, v in self.headers.items()}, received, self.path))
             self.send_response(status)
             for name, value in {"content-type": "application/json", **(headers or {})}.items():
                 self.send_header(name, value)

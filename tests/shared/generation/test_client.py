@@ -503,6 +503,8 @@ class Settings:
     anthropic_api_key: str = "key"
     anthropic_base_url: str = ""
     price_table_json: str = ""
+    bedrock_models_json: str = ""
+    bedrock_region: str = ""
 
 
 def test_settings_make_a_client(claude: OfflineClaude) -> None:

@@ -148,6 +148,42 @@ def test_halt_is_finished_by_the_next_message_when_the_worker_died_before(
     assert len(workshop.claude.calls) == 1
 
 
+@pytest.mark.parametrize(
+    ("on_error", "status"), [(OnError.STOP, JobStatus.CANCELLING), (OnError.PAUSE, JobStatus.PAUSED)]
+)
+def test_halt_is_finished_when_the_answer_of_its_write_was_lost(
+    workshop: Workshop, clock: ManualClock, on_error: OnError, status: JobStatus
+) -> None:
+    job = workshop.job(4, concurrency=2, on_error=on_error)
+    workshop.claude.errors[1] = [item_error(ErrorCode.REFUSED, "no")]
+    message = workshop.message(job, 1)
+    settle_only(workshop, job)
+
+    class LosesTheAnswer:
+        def __getattr__(self, name: str) -> object:
+            return getattr(workshop.ledgers, name)
+
+        def cancel(self, *args: object, **facts: object) -> None:
+            workshop.ledgers.cancel(*args, **facts)  # type: ignore[arg-type]
+            workshop.ledgers.cancel(*args, **facts)  # type: ignore[arg-type]
+
+        def pause(self, *args: object, **facts: object) -> None:
+            workshop.ledgers.pause(*args, **facts)  # type: ignore[arg-type]
+            workshop.ledgers.pause(*args, **facts)  # type: ignore[arg-type]
+
+    claimer = Claimer(LosesTheAnswer(), workshop.items, clock)  # type: ignore[arg-type]
+    assert claimer.acquire(message) == Acknowledge(f"the job is {status}")
+    assert workshop.ledger(job).status is status
+
+
+def test_budget_pause_stands_when_its_answer_was_lost(workshop: Workshop, claimer: Claimer) -> None:
+    job = workshop.job(3, budget_microusd=300, est_microusd=400)
+    first = claimer._unaffordable(job, 400)
+    assert first == Acknowledge("the budget is exhausted: the job is paused")
+    assert claimer._unaffordable(job, 400) == Acknowledge("the job is paused")
+    assert workshop.ledger(job).pause_reason is PauseReason.BUDGET_EXHAUSTED
+
+
 def settle_only(workshop: Workshop, job: Ledger) -> None:
     """Item 1 fails and its worker dies before it could act on that."""
 
