@@ -387,6 +387,7 @@ def notified(ledger: Ledger, *, generation: int, actor: str) -> Ledger:
     """The generation's notification has been sent at least once."""
     _require(ledger.generation == generation, "notified", "the job was retried since")
     _require(ledger.notified_generation < generation, "notified", "it was recorded before")
+    _require(ledger.completed_at is not None, "notified", "the job has not ended")
     return _written(ledger.evolve(notified_generation=generation, check_at=None), actor)
 
 

@@ -468,7 +468,7 @@ def notified(key: Key, *, generation: int, actor: str) -> Change:
     """The job leaves the sweeper's list for that of ended jobs, where it stands by its end."""
     return _change(
         key,
-        "generation = :generation AND notified_generation < :generation",
+        "generation = :generation AND notified_generation < :generation AND attribute_exists(completed_at)",
         actor,
         ["notified_generation = :generation", "watch = :ended", "check_at = completed_at"],
         generation=generation,

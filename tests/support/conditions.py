@@ -468,7 +468,9 @@ def _finalizes() -> list[Rule]:
 
 
 def _notified() -> Rule:
-    allowed = make_ledger(Lane(2, 2), status=JobStatus.COMPLETED, generation=3, notified_generation=1)
+    allowed = make_ledger(
+        Lane(2, 2), status=JobStatus.COMPLETED, generation=3, notified_generation=1, completed_at=at(-1)
+    )
     return Rule(
         "notified",
         allowed,
@@ -477,6 +479,7 @@ def _notified() -> Rule:
         {
             "told before": allowed.evolve(notified_generation=3, check_at=None),
             "retried since": allowed.evolve(generation=4),
+            "retried, and told before it ended": allowed.evolve(status=JobStatus.QUEUED, completed_at=None),
         },
     )
 

@@ -107,7 +107,7 @@ def test_a_dry_run_writes_nothing_and_tells_what_the_job_would_be(desk: FrontDes
     estimate = answer.json["estimate"]
     assert min(estimate["input_tokens"], estimate["output_tokens"], estimate["cost_usd"], estimate["minutes"]) > 0
     assert "the most" in estimate["basis"]
-    assert answer.json["quota"] is None
+    assert (answer.json["quota"]["items"]["reserved"], answer.json["quota"]["usd"]["reserved"]) == (0, 0.0)
     assert desk.create(1, key="k").status == 202
 
 
@@ -218,7 +218,7 @@ def test_a_lost_answer_to_any_call_makes_one_job_all_the_same(
 
 
 def test_the_first_answer_is_no_replay_when_the_store_does_not_know_its_own_retry(desk: FrontDesk) -> None:
-    disturb(desk, Calls(lose=frozenset({3})))
+    disturb(desk, Calls(lose=frozenset({4})))
 
     answer = desk.create(SMALL, key="k")  # moto ignores the transaction's token
 
@@ -228,10 +228,11 @@ def test_the_first_answer_is_no_replay_when_the_store_does_not_know_its_own_retr
 
 
 def test_a_refused_intake_without_a_key_is_answered_503(desk: FrontDesk) -> None:
-    disturb(desk, Calls(lose=frozenset({3})))
+    disturb(desk, calls := Calls(lose=frozenset({4})))
 
     answer = desk.create(SMALL)
 
+    assert calls.made[3] == "transact_write_items"
     assert (answer.status, answer.json["code"]) == (503, "unavailable")
 
 

@@ -203,11 +203,11 @@ def test_an_intake_is_finished_with_the_version_it_was_begun_with_when_the_templ
     live_desk: FrontDesk, clock: ManualClock
 ) -> None:
     created = made(live_desk)
-    # The caller's role, the presets, the first of the job's transactions.
-    live_desk.dynamodb = watched(live_desk.table.client, calls := Calls(die_after=3))
+    # The caller's role, the presets, the project's quota, the first of the job's transactions.
+    live_desk.dynamodb = watched(live_desk.table.client, calls := Calls(die_after=4))
     with pytest.raises(CrashError):
         live_desk.create(110, template_id=created.json["id"], key="k")
-    assert calls.made == ["get_item", "batch_get_item", "transact_write_items"]
+    assert calls.made == ["get_item", "batch_get_item", "get_item", "transact_write_items"]
     live_desk.dynamodb = live_desk.table.client
     live_desk.client().put(created.headers["location"], FRIENDLY | {"values": {"tone": "formal"}}, headers=if_match(1))
     clock.advance(120)

@@ -77,6 +77,7 @@ EXPECTED: dict[str, list[Told]] = {
     "notified": [("job.notified", None, None, None, None, None)],
     "retry": [("job.retried", "partially_failed", "queued", None, None, "3 items")],
     "retry without deadline and budget": [("job.retried", "failed", "queued", None, None, "3 items")],
+    "first redrive": [("lane.redriven", None, None, 3, None, "redrive 1")],
     "redrive": [("lane.redriven", None, None, 3, None, "redrive 2")],
     "look": [],
     "dispatched": [],

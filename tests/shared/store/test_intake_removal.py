@@ -65,7 +65,7 @@ def left(shelf: Shelf, job: NewJob) -> list[str]:
     rows = [row["sk"] for row in shelf.table.query(job_partition(job.ledger.job_id), consistent=True)]
     for key in (ledger_key(PROJECT_ID, job.ledger.job_id), idempotency_key(PROJECT_ID, "k")):
         row = shelf.row(key)
-        if row is not None and row.get("job", job.ledger.job_id) == job.ledger.job_id:
+        if row is not None and row.get("made", job.ledger.job_id) == job.ledger.job_id:
             rows.append(key["sk"])
     return rows
 
@@ -208,7 +208,7 @@ def test_key_stays_when_another_job_uses_it_by_now(shelf: Shelf) -> None:
     assert left(shelf, job) == []
     record = shelf.row(idempotency_key(PROJECT_ID, "k"))
     assert record is not None
-    assert record["job"] == other.ledger.job_id
+    assert record["made"] == other.ledger.job_id
 
 
 def test_row_that_the_timeline_wrote_goes_too_when_an_intake_is_removed(shelf: Shelf) -> None:

@@ -22,6 +22,7 @@ def _ended_job(stage: Stage) -> str:
     """The path of a job that has ended and been told of."""
     job = stage.create(2)
     stage.finish()
+    stage.to_delete += stage.ledgers()
     return f"{stage.desk.jobs}/{job.job_id}"
 
 

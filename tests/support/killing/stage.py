@@ -103,6 +103,8 @@ class Stage:
     """Queue and receipt of every message that somebody has taken and not deleted."""
     closed: Counter[str] = field(default_factory=Counter)
     """Lanes that the sweeper closed for a dead holder, by job: what they had reserved stays spent."""
+    to_delete: list[Ledger] = field(default_factory=list)
+    """Jobs that have ended and are about to be deleted: what they used stays counted when they are gone."""
 
     def __post_init__(self) -> None:
         self.desk = FrontDesk(self.table, self.queue, self.clock)
@@ -494,7 +496,8 @@ class Stage:
         assert load.unfinished == sum(not job.final for job in jobs), (load, jobs)
         usage = UsageStore(self.workshop.table).read(self.desk.project, month_of(self.workshop.clock.now()))
         reserved, used = Amount(), Amount()
-        for job in jobs:
+        here = {job.job_id for job in jobs}
+        for job in (*jobs, *(job for job in self.to_delete if job.job_id not in here)):
             reserved += Amount() if job.final else booked_in(job)
             used += Amount(job.settled_items, job.settled_microusd) + (used_in(job) if job.final else Amount())
         assert (usage.reserved, usage.used) == (reserved, used), (usage, jobs)
