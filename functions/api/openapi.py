@@ -145,7 +145,7 @@ def _parameters(route: Route) -> Iterator[dict[str, Any]]:
         for name, field in schema["properties"].items():
             yield {"name": name, "in": "query", "required": False, "schema": _inlined(field, definitions)}
     for header in route.headers:
-        yield {**_header(header), "name": header.name, "in": "header", "required": False}
+        yield {**_header(header), "name": header.name, "in": "header", "required": header.required}
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:  # noqa: ANN401  JSON

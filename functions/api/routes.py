@@ -77,7 +77,7 @@ _RETRY_KEY: Final = Header(
     "the job's, opens no other.",
 )
 _IF_NONE_MATCH: Final = Header(name="If-None-Match", description="The ETag that is known.")
-_IF_MATCH: Final = Header(name="If-Match", description="The ETag of what is to be changed.")
+_IF_MATCH: Final = Header(name="If-Match", description="The ETag of what is to be changed.", required=True)
 _VERSION: Final = Header(name="ETag", description="The version.")
 _ETAG: Final = Header(name="ETag", description="The job's version and shown status.")
 _LOCATION: Final = Header(name="Location", description="Where it stands.")

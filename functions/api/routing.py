@@ -120,6 +120,7 @@ class Header:
 
     name: str
     description: str
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

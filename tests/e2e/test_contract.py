@@ -36,7 +36,8 @@ EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "3"))
 SEED = os.environ.get("SCHEMATHESIS_SEED", "1")
 
 # What a schema cannot say, a valid request can still get wrong: whose cursor it is, which kinds there are, what a
-# job's budget is. So a 422 is no fault there; everything else is as the tool has it.
+# job's budget is (422), which version something has by now (412). A missing If-Match is 428, as RFC 6585 has it, where
+# the body is right; a wrong one is told first. Everything else is as the tool has it.
 CONFIG = """
 [parameters]
 "path.project" = "{project}"
@@ -44,7 +45,10 @@ CONFIG = """
 "path.position" = "1"
 
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", "3xx", "401", "403", "404", "409", "422", "429"]
+expected-statuses = ["2xx", "3xx", "401", "403", "404", "409", "412", "422", "429"]
+
+[checks.missing_required_header]
+expected-statuses = ["401", "422", "428"]
 """
 
 

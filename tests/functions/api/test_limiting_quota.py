@@ -179,7 +179,7 @@ def test_an_intake_that_died_holds_its_booking_until_the_sweeper_gives_it_back(
     live_desk: FrontDesk, clock: ManualClock
 ) -> None:
     desk = live_desk
-    desk.dynamodb = watched(desk.table.client, Calls(die_after=3))
+    desk.dynamodb = watched(desk.table.client, Calls(die_after=4))
     with pytest.raises(CrashError):
         desk.create(110, key="k")
     desk.dynamodb = desk.table.client
