@@ -92,6 +92,7 @@ def ledger_row(ledger: Ledger) -> Row:
     """
     watched = ledger.notified_generation < ledger.generation
     shown = not ledger.final and ledger.status is not JobStatus.INTAKE
+    unsettled = 0 if ledger.generation > 1 else None  # a retry writes both, a zero too
     return _present(
         {
             **ledger_key(ledger.project_id, ledger.job_id),
@@ -120,8 +121,8 @@ def ledger_row(ledger: Ledger) -> Row:
             "usage_period": ledger.usage_period or None,
             "booked_by": ledger.booked_by or None,
             "booked": ledger.booked_microusd or None,
-            "settled_items": ledger.settled_items if ledger.generation > 1 else None,
-            "settled_cost": ledger.settled_microusd if ledger.generation > 1 else None,
+            "settled_items": ledger.settled_items or unsettled,
+            "settled_cost": ledger.settled_microusd or unsettled,
             "notified_generation": ledger.notified_generation,
             "version": ledger.version,
             "actor": ledger.actor,
