@@ -572,9 +572,13 @@ def redrive(key: Key, *, lane: int, index: int, epoch: int, redrives: int, actor
 
 
 def look(key: Key, *, old: datetime, new: datetime) -> Change:
-    """No version and no actor: the journal must not tell of it."""
-    values: Row = {"old": to_iso(old), "new": to_iso(new)}
-    return Change(key=key, condition="check_at = :old", sets=("check_at = :new",), values=values)
+    """No version and no actor: the journal must not tell of it.
+
+    Only of a job that stands in the sweeper's list: the time of one that was told of, or deleted, means something else.
+    """
+    values: Row = {"old": to_iso(old), "new": to_iso(new), "watch": watch_shard(job_id_of(key["sk"]))}
+    condition = "check_at = :old AND watch = :watch"
+    return Change(key=key, condition=condition, sets=("check_at = :new",), values=values)
 
 
 def dispatched(key: Key, *, epoch: int, round_: int, old: int, new: int, actor: str) -> Change:

@@ -602,7 +602,19 @@ def _sweeps() -> list[Rule]:
             watched,
             steps.look(watched, new=at(120)),
             watched.evolve(check_at=at(120)),
-            {"another looked": watched.evolve(check_at=at(90)), "told and gone": watched.evolve(check_at=None)},
+            {
+                "another looked": watched.evolve(check_at=at(90)),
+                "told and gone": watched.evolve(check_at=None),
+                # Its row holds when it ended, where one that is not told of holds the next look.
+                "told, and ended at that very time": make_ledger(
+                    status=JobStatus.CANCELLED,
+                    open=0,
+                    queued=0,
+                    completed_at=watched.check_at,
+                    check_at=None,
+                    notified_generation=1,
+                ),
+            },
         ),
         Rule(
             "dispatched",
