@@ -234,8 +234,8 @@ class _Items:
         try:
             self.kind.validate({**self.kind.sample_input(), **self.defaults})
         except ValidationError as error:
-            own = {pointer("defaults", name) for name in self.defaults}
-            self.errors.extend(bad for bad in bad_fields(error, "defaults") if _first(bad.pointer, 2) in own)
+            own = (bad for bad in bad_fields(error) if _name(bad.pointer) in self.defaults)
+            self.errors.extend(BadField(pointer("defaults") + bad.pointer, bad.detail) for bad in own)
 
     def _entry(self, index: int, item: object, told: set[str]) -> Iterator[Entry]:
         values = item.get("input") if isinstance(item, dict) else None
@@ -272,13 +272,14 @@ class _Items:
     def _tell(self, bad: BadField, index: int, values: dict[str, Any], told: set[str]) -> None:
         """A fault of a default, a template or the voice is theirs, and told once; any other is the item's."""
         field = bad.pointer.removeprefix(pointer("items", index, "input"))
-        step = _first(field, 1)
-        if step in {pointer(name) for name in values}:
+        # Looked up by name: an item can be made to have thousands of faults, and all its fields read for each is minutes.
+        name = _name(field)
+        if name in values:
             self.errors.append(bad)
-        elif step in {pointer(name) for name in self.defaults or {}}:
+        elif name in (self.defaults or {}):
             default = pointer("defaults") + field
             self._tell_once(BadField(default, bad.detail), default, told)
-        elif step in {pointer(name) for name in self.inherited}:
+        elif name in self.inherited:
             self._tell_once(self._of_preset(field, bad.detail), field, told)
         else:
             self.errors.append(bad)
@@ -291,14 +292,14 @@ class _Items:
     def _of_preset(self, field: str, detail: str) -> BadField:
         """A value that was right when it was stored, and that the kind takes no longer."""
         template = self.presets.template
-        if template is not None and _first(field, 1) in {pointer(name) for name in template.values}:
+        if template is not None and _name(field) in template.values:
             return BadField("/template_id", f"the template's {field.removeprefix('/')}: {detail}")
         return BadField("", f"the project's brand voice, {field.removeprefix('/')}: {detail}")
 
 
-def _first(text: str, steps: int) -> str:
-    """The pointer's first steps."""
-    return "/".join(text.split("/")[: steps + 1])
+def _name(text: str) -> str:
+    """The name of the field that the pointer begins with; empty where it points to the whole."""
+    return text.split("/", 2)[1].replace("~1", "/").replace("~0", "~") if text else ""
 
 
 def _deduplicated(
