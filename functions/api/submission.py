@@ -272,7 +272,7 @@ class _Items:
     def _tell(self, bad: BadField, index: int, values: dict[str, Any], told: set[str]) -> None:
         """A fault of a default, a template or the voice is theirs, and told once; any other is the item's."""
         field = bad.pointer.removeprefix(pointer("items", index, "input"))
-        # Looked up by name: an item can be made to have thousands of faults, and all its fields read for each is minutes.
+        # By name: an item can be made to have thousands of faults, and to read all its fields for each takes minutes.
         name = _name(field)
         if name in values:
             self.errors.append(bad)
