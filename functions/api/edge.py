@@ -79,8 +79,13 @@ class Edge:
         return _portable(response)
 
     def _served(self, route: Route) -> Callable[..., Response[Any]]:
+        # ``…/jobs/cancel`` is the path of a bulk cancel with any method, never of a job that is called so.
+        named = [other.pattern for other in self.routes if other.is_named_within(route)]
+
         def serve(**path: str) -> Response[Any]:
             event = self._resolver.current_event.raw_event
+            if any(pattern.fullmatch(str(event.get("rawPath", ""))) for pattern in named):
+                return self._unrouted()
             try:
                 answer = route.run(self._call(route, event, path))
             except EXPECTED as error:
@@ -94,7 +99,7 @@ class Edge:
         for name, value in counts.items():
             self.meter(name, value)
 
-    def _unrouted(self, _: Exception) -> Response[Any]:
+    def _unrouted(self, _: Exception | None = None) -> Response[Any]:
         event = self._resolver.current_event.raw_event
         path, method = str(event.get("rawPath", "")), event["requestContext"]["http"]["method"]
         found = [route for route in self.routes if route.pattern.fullmatch(path)]

@@ -14,10 +14,11 @@ from functions.api.routing import Access, Route
 from functions.api.version import VERSION
 from shared.contracts.problems import Problem
 from shared.contracts.sign_in import Scope, SignIn
+from shared.jobs.ids import JOB, PROJECT, TEMPLATE, ULID_PATTERN
 from shared.store.projects import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pydantic import BaseModel
 
@@ -31,6 +32,21 @@ _DESCRIPTION: Final = (
     "Bulk AI generation: submit a job of many items; every item gets exactly one outcome and every job ends. "
     "Errors are problem details (RFC 9457). Lists come in pages. See each operation for its headers."
 )
+
+
+def _id(prefix: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": f"^{prefix}{ULID_PATTERN}$"}
+
+
+# What is shaped otherwise is no fault of form but a thing that does not exist: 404, as for an id of somebody else's.
+_PATH: Final[Mapping[str, dict[str, Any]]] = {
+    "project": _id(PROJECT),
+    "job": _id(JOB),
+    "template": _id(TEMPLATE),
+    "position": {"type": "string", "pattern": "^[0-9]{1,6}$"},
+    "version": {"type": "string", "pattern": "^[0-9]{1,6}$"},
+    "user": {"type": "string"},
+}
 
 
 def document(routes: Sequence[Route] = ROUTES, sign_in: SignIn = _NOWHERE) -> dict[str, Any]:
@@ -138,7 +154,7 @@ def _operation(route: Route, references: dict[Any, dict[str, Any]]) -> dict[str,
 
 def _parameters(route: Route) -> Iterator[dict[str, Any]]:
     for name in route.parameters:
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        yield {"name": name, "in": "path", "required": True, "schema": _PATH[name]}
     if route.query is not None:
         schema = route.query.model_json_schema()
         definitions = schema.get("$defs", {})
@@ -160,7 +176,8 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:  # noqa: ANN401  
 
 
 def _header(header: Header) -> dict[str, Any]:
-    return {"description": header.description, "schema": {"type": "string"}}
+    schema = {"type": "string", **({"pattern": header.pattern} if header.pattern else {})}
+    return {"description": header.description, "schema": schema}
 
 
 def _reply(reply: Reply, references: dict[Any, dict[str, Any]]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from functions.api import (
     template_routes,
     voice_routes,
 )
-from functions.api.routing import Access, Header, Reply, Route
+from functions.api.routing import KEY_PATTERN, Access, Header, Reply, Route
 from shared.contracts.requests import (
     BulkCancelRequest,
     CreateJobQuery,
@@ -70,11 +70,13 @@ _JOB: Final = f"{_PROJECT}/jobs/{{job}}"
 _IDEMPOTENCY_KEY: Final = Header(
     name="Idempotency-Key",
     description="At most 255 characters. For 24 hours the same key and body in the project get the first answer.",
+    pattern=KEY_PATTERN,
 )
 _RETRY_KEY: Final = Header(
     name="Idempotency-Key",
     description="At most 255 characters. A repeat with the same key and body, while the generation that it opened is "
     "the job's, opens no other.",
+    pattern=KEY_PATTERN,
 )
 _IF_NONE_MATCH: Final = Header(name="If-None-Match", description="The ETag that is known.")
 _IF_MATCH: Final = Header(name="If-Match", description="The ETag of what is to be changed.", required=True)

@@ -21,11 +21,22 @@ if TYPE_CHECKING:
 
     from functions.api.services import Services
 
-__all__ = ["Access", "Answer", "Call", "Header", "Reply", "Route", "UndeclaredAccessError", "idempotency_key"]
+__all__ = [
+    "KEY_PATTERN",
+    "Access",
+    "Answer",
+    "Call",
+    "Header",
+    "Reply",
+    "Route",
+    "UndeclaredAccessError",
+    "idempotency_key",
+]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
-_KEY: Final = re.compile(rf"[\x20-\x7e]{{1,{MAX_IDEMPOTENCY_KEY}}}")
+KEY_PATTERN: Final = rf"^[ -~]{{1,{MAX_IDEMPOTENCY_KEY}}}$"
+"""Of an Idempotency-Key."""
 PROJECT_PARAMETER: Final = "project"
 
 
@@ -108,7 +119,7 @@ def idempotency_key(call: Call) -> str | None:
         RequestError: 422, it is none.
     """
     key = call.headers.get("idempotency-key")
-    if key is not None and _KEY.fullmatch(key) is None:
+    if key is not None and re.fullmatch(KEY_PATTERN, key) is None:
         told = f"1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters"
         raise invalid([BadField(pointer("headers", "Idempotency-Key"), told)])
     return key
@@ -121,6 +132,8 @@ class Header:
     name: str
     description: str
     required: bool = False
+    pattern: str = ""
+    """What a value looks like, where the contract says so: a regular expression of JSON Schema."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +205,11 @@ class Route:
     def pattern(self) -> re.Pattern[str]:
         """Which paths are the route's, whatever their method."""
         return re.compile(_PARAMETER.sub("[^/]+", self.path))  # no other character of ours means anything there
+
+    def is_named_within(self, other: Route) -> bool:
+        """Whether this path is one of the ``other``'s, with a name where the other has a parameter."""
+        fewer = len(self.parameters) < len(other.parameters)
+        return fewer and other.pattern.fullmatch(self.path) is not None
 
     @property
     def rule(self) -> str:

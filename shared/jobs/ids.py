@@ -7,7 +7,7 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-__all__ = ["JOB", "PROJECT", "TEMPLATE", "is_id", "new_id", "new_token", "new_ulid", "ulid_of"]
+__all__ = ["JOB", "PROJECT", "TEMPLATE", "ULID_PATTERN", "is_id", "new_id", "new_token", "new_ulid", "ulid_of"]
 
 PROJECT: Final = "prj_"
 JOB: Final = "job_"
@@ -15,7 +15,8 @@ TEMPLATE: Final = "tpl_"
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _UNIX: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+ULID_PATTERN: Final = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
+_ULID: Final = re.compile(ULID_PATTERN)
 
 
 def new_ulid(now: datetime) -> str:

@@ -6,6 +6,7 @@ routes come in by standing in the document. ``SCHEMATHESIS_EXAMPLES=200`` looks 
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from functions.api.routes import ROUTES
 from pressroom.local.authorizer import Authorizer
 from pressroom.local.gateway import Gateway
 from pressroom.local.listener import Listener
+from shared.errors import ErrorCode, item_error
 from tests.support.front_desk import FrontDesk
 from tests.support.lambda_context import FakeContext
 from tests.support.tokens import Signer
@@ -32,24 +34,40 @@ if TYPE_CHECKING:
     from tests.support.clock import ManualClock
     from tests.support.resources import QueueHandle, TableHandle
 
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "3"))
+TEMPLATE = {"name": "A tone", "kind": "outline", "values": {"tone": "friendly"}}
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "5"))
 SEED = os.environ.get("SCHEMATHESIS_SEED", "1")
 
-# What a schema cannot say, a valid request can still get wrong: whose cursor it is, which kinds there are, what a
-# job's budget is (422), which version something has by now (412). A missing If-Match is 428, as RFC 6585 has it, where
-# the body is right; a wrong one is told first. Everything else is as the tool has it.
+# What a schema cannot say, a valid request can still get wrong, each operation its own. A missing If-Match is 428, as
+# RFC 6585 has it, where the body is right; a wrong one is told first. Everything else is as the tool has it, but that
+# no answer may be a 5xx.
 CONFIG = """
 [parameters]
 "path.project" = "{project}"
 "path.job" = "{job}"
+"path.template" = "{template}"
 "path.position" = "1"
 
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", "3xx", "401", "403", "404", "409", "412", "422", "429"]
+expected-statuses = {right}
 
 [checks.missing_required_header]
 expected-statuses = ["401", "422", "428"]
 """
+_RIGHT = ["2xx", "3xx", "401", "403", "404", "409", "429"]
+ALSO: list[tuple[str, list[str], list[str]]] = [
+    (
+        "a cursor is of one list, and opaque",
+        ["listProjects", "listJobs", "listEvents", "listItems", "getResults", "listMembers", "listTemplates"],
+        ["422"],
+    ),
+    ("a cursor, likewise", ["listTemplateVersions"], ["422"]),
+    ("which kinds there are, and what one takes, is told by `GET /v1/kinds`", ["createJob", "createTemplate"], ["422"]),
+    ("a job without a budget takes none", ["resumeJob", "retryJob"], ["422"]),
+    ("a version is not what it was, and a kind takes its own values", ["updateTemplate", "putVoice"], ["412", "422"]),
+    ("a version is not what it was", ["deleteTemplate", "restoreTemplate"], ["412"]),
+]
+"""What a valid request may meet besides: why, which operations, and the statuses."""
 
 
 @pytest.fixture
@@ -89,21 +107,69 @@ def served(desk: FrontDesk, signer: Signer) -> Iterator[tuple[str, list[str]]]:
         listener.close()
 
 
-def test_schemathesis_finds_nothing_when_it_holds_the_api_against_its_document(desk: FrontDesk, tmp_path: Path) -> None:
+def _exceptions() -> Iterator[str]:
+    assert {name for _, operations, _ in ALSO for name in operations} <= {route.operation for route in ROUTES}
+    for why, operations, statuses in ALSO:
+        yield f"""
+# {why}
+[[operations]]
+include-operation-id = {json.dumps(operations)}
+checks.positive_data_acceptance.expected-statuses = {json.dumps([*_RIGHT, *statuses])}
+"""
+
+
+def _run(desk: FrontDesk, job: str, directory: Path, *which: str) -> None:
     signer = Signer()
-    job = desk.job(2).rpartition("/")[2]
-    config = tmp_path / "schemathesis.toml"
-    config.write_text(CONFIG.format(project=desk.project, job=job))
+    template = desk.client().post(f"/v1/projects/{desk.project}/templates", TEMPLATE)
+    assert template.status == 201, template.text
+    config = directory / "schemathesis.toml"
+    names = {
+        "right": json.dumps(_RIGHT),
+        "project": desk.project,
+        "job": job.rpartition("/")[2],
+        "template": template.json["id"],
+    }
+    config.write_text(CONFIG.format(**names) + "".join(_exceptions()))
     with served(desk, signer) as (url, wrong):
         ran = subprocess.run(  # noqa: S603  the tool itself
             [
                 sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", f"{url}/v1/openapi.json",
                 "--checks", "all", "--max-examples", str(EXAMPLES), "--seed", SEED, "--generation-deterministic",
                 "--request-timeout", "60", "--no-color", "--continue-on-failure",
-                "--header", f"Authorization: Bearer {signer.token()}",
+                "--header", f"Authorization: Bearer {signer.token()}", *which,
             ],
-            capture_output=True, text=True, check=False, cwd=tmp_path,
+            capture_output=True, text=True, check=False, cwd=directory,
         )  # fmt: skip
 
     assert ran.returncode == 0, ran.stdout[-60_000:] + ran.stderr
     assert wrong == []
+
+
+def test_schemathesis_finds_nothing_when_the_job_waits(desk: FrontDesk, tmp_path: Path) -> None:
+    _run(desk, desk.job(2), tmp_path)
+
+
+def test_schemathesis_finds_nothing_when_the_job_has_ended(desk: FrontDesk, tmp_path: Path) -> None:
+    _run(
+        desk,
+        partly_failed(desk),
+        tmp_path,
+        "--exclude-operation-id",
+        "deleteJob",
+        "--exclude-operation-id",
+        "deleteProject",
+    )
+
+
+@pytest.mark.parametrize("what", ["deleteJob", "deleteProject"])
+def test_schemathesis_finds_nothing_when_it_deletes(desk: FrontDesk, tmp_path: Path, what: str) -> None:
+    _run(desk, partly_failed(desk), tmp_path, "--include-operation-id", what)
+
+
+def partly_failed(desk: FrontDesk) -> str:
+    """A job that has results, an error to retry, and an end that was told."""
+    desk.workshop.claude.errors[1].append(item_error(ErrorCode.REFUSED, "No."))
+    job = desk.job(3)
+    desk.finish(job)
+    assert desk.client().get(job).json["status"] == "partially_failed"
+    return job

@@ -261,6 +261,9 @@ def test_a_known_route_answers_405_with_what_it_takes_when_the_method_is_another
         ("POST", "/v1/kinds"): "GET",
         ("TRACE", "/v1/projects"): "GET, POST",
         ("GET", f"{desk.jobs}/job_1/pause"): "POST",
+        # No job can be called so: the path is the bulk cancel's with any method.
+        ("GET", f"{desk.jobs}/cancel"): "POST",
+        ("DELETE", f"{desk.jobs}/cancel"): "POST",
     }
 
     for (method, path), allowed in told.items():

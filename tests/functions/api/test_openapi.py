@@ -14,6 +14,8 @@ from functions.api.routes import ROUTES
 from functions.api.routing import Access
 from functions.api.version import VERSION
 from shared.contracts.sign_in import Scope
+from shared.jobs.ids import JOB, PROJECT, TEMPLATE, new_id
+from tests.support.clock import START
 from tests.support.front_desk import body_of
 
 if TYPE_CHECKING:
@@ -170,3 +172,17 @@ def test_every_kind_is_told_with_a_sample_that_runs(desk: FrontDesk) -> None:
         assert set(kind) == {"name", "title", "input_schema", "output_schema", "sample"}
         body = {"kind": kind["name"], "items": [{"input": kind["sample"]}]}
         assert desk.client().post(desk.jobs, body).status == 202
+
+
+def test_ids_of_the_service_are_what_the_document_says_a_path_holds() -> None:
+    known = {"project": new_id(PROJECT, START), "job": new_id(JOB, START), "template": new_id(TEMPLATE, START)}
+    known |= {"position": "10000", "version": "1"}
+    seen = set()
+    for path in DOCUMENT["paths"].values():
+        for operation in path.values():
+            for parameter in operation["parameters"]:
+                if parameter["in"] == "path" and "pattern" in parameter["schema"]:
+                    seen.add(parameter["name"])
+                    assert re.search(parameter["schema"]["pattern"], known[parameter["name"]])
+                    assert not re.search(parameter["schema"]["pattern"], f"{known[parameter['name']]}x")
+    assert seen == set(known)
