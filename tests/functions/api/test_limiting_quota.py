@@ -106,6 +106,37 @@ def test_what_failed_or_was_cancelled_comes_back_and_a_retry_books_it_again(desk
     assert sum(job["counts"]["completed"] for job in jobs) == 4
 
 
+@pytest.mark.acceptance(3)
+@pytest.mark.parametrize("paused", [False, True])
+def test_what_a_deadline_cut_off_comes_back(desk: FrontDesk, clock: ManualClock, paused: bool) -> None:
+    job = desk.job(5, options={"concurrency": 1, "deadline_minutes": 10})
+    desk.settle(job)
+    if paused:
+        assert desk.client().post(f"{job}/pause").status in {200, 202}
+    assert usage(desk)[:2] == (5, 0)
+    clock.advance(600)
+
+    for _ in range(2):  # cancels what is past its deadline; then ends what has nothing left
+        desk.workshop.sweep()
+        clock.advance(60)
+
+    assert desk.client().get(job).json["counts"]["cancelled"] == 4
+    assert usage(desk)[:2] == (0, 1)
+    assert usage(desk, "usd")[:2] == (0, pytest.approx(COST))
+
+
+@pytest.mark.acceptance(3)
+def test_what_was_used_stays_used_when_its_job_is_deleted(desk: FrontDesk) -> None:
+    job = desk.job(3)
+    desk.finish(job)
+    before = usage(desk), usage(desk, "usd")
+
+    assert desk.client().delete(job).status == 204
+
+    assert (usage(desk), usage(desk, "usd")) == before
+    assert before[0][:2] == (0, 3)
+
+
 def test_a_retry_is_refused_when_less_is_left_than_it_requires(desk: FrontDesk) -> None:
     fails(desk, 1, 2)
     failed = desk.job(2)
