@@ -17,6 +17,7 @@ from shared.jobs.repairs import LOOK_EVERY
 from tests.support.aws_faults import APPLIED, READS, Fault, faults_of
 from tests.support.fault_flows import API, FLOWS, LISTED, QUERY, SWEEPER, Flow
 from tests.support.fault_plans import FaultPlan, FromThenOn, NoFault, Once
+from tests.support.fault_stages import A_DAY_LATER
 from tests.support.invariants import History, check
 from tests.support.repository import ROOT
 
@@ -88,6 +89,13 @@ def run(plant: Plant, flow: Flow, plan: FaultPlan) -> tuple[Ledger | None, objec
 
 def verify(plant: Plant, flow: Flow, job: Ledger | None) -> None:
     """Whatever happened: what every reader sees adds up, and the job ends as it must, told of under one id."""
+    if flow.is_deleted:
+        for _ in range(3):
+            plant.erase()
+            plant.clock.advance(A_DAY_LATER)
+        assert [key for key in plant.rows_left() if "IDEMPOTENCY#" not in key] == []
+        assert plant.ask("GET", plant.path(job)).status == 404  # type: ignore[arg-type]  # there was one
+        return
     if not flow.ends:
         assert plant.rows_left() == []
         return

@@ -40,6 +40,8 @@ class Flow:
         ends: how many items end how, once everybody has done what they must; empty where no job is left.
         told: the generation that ends.
         calls_an_item: how often Claude may be asked for an item without a lost worker.
+        is_deleted: whether the job ends deleted: its rows go, by further runs of the eraser; the record of its
+            creation's Idempotency-Key stays until its time.
         cancels: whether the job, which is too large to be worked off here, is cancelled after the run.
     """
 
@@ -51,6 +53,7 @@ class Flow:
     ends: Mapping[str, int] = field(default_factory=lambda: DONE)
     told: int = 1
     calls_an_item: int = 1
+    is_deleted: bool = False
     cancels: bool = False
     hears_instead: Mapping[tuple[str, int], object] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -128,6 +131,10 @@ def deletes_project(plant: Plant, _: Ledger) -> object:
     return plant.once("DELETE", f"/v1/projects/{plant.project}").status
 
 
+def erases(plant: Plant, _: Ledger) -> object:
+    return plant.erase()
+
+
 def cancels_many(plant: Plant, job: Ledger) -> object:
     answer = plant.once("POST", f"{plant.jobs}/cancel", {"job_ids": [job.job_id]})
     return [entry["result"] for entry in answer.json.get("results", ())]
@@ -185,6 +192,15 @@ API: Final = (
     ),
     Flow("a project is created", stages.fresh, creates_project, (TRANSACT,), 201),
     Flow("a project is deleted", stages.nothing, deletes_project, (GET, QUERY, UPDATE, QUERY, TRANSACT), 204, ends={}),
+    Flow(
+        "a job is deleted",
+        stages.told,
+        asks("DELETE", ""),
+        (GET, GET, GET, GET, TRANSACT),
+        204,
+        ends={},
+        is_deleted=True,
+    ),
     Flow("a job is paused", stages.fresh, asks("POST", "/pause"), (GET, GET, UPDATE, GET), 200),
     Flow(
         "a job is resumed",
@@ -397,4 +413,24 @@ DEAD_LETTERS: Final = (
         ends=ONE_FAILED,
     ),
 )
-FLOWS: Final = (*API, *PROCESSOR, *ENDS, *SWEEPER, *DEAD_LETTERS)
+ERASER: Final = (
+    Flow(
+        "the eraser erases a job",
+        stages.deleted,
+        erases,
+        (QUERY, GET, QUERY, BATCH_WRITE, UPDATE),
+        {"jobs": 1, "rows": 3},
+        ends={},
+        is_deleted=True,
+    ),
+    Flow(
+        "the eraser forgets that a job was deleted",
+        stages.erased,
+        erases,
+        (QUERY, GET, QUERY, BATCH_WRITE),
+        {"jobs": 1, "rows": 0},
+        ends={},
+        is_deleted=True,
+    ),
+)
+FLOWS: Final = (*API, *PROCESSOR, *ENDS, *SWEEPER, *ERASER, *DEAD_LETTERS)

@@ -27,6 +27,8 @@ __all__: list[str] = []
 LEASE_SECONDS: Final = 136
 """A lease of these jobs, and a second."""
 BACK_OFF_SECONDS: Final = 30
+A_DAY_LATER: Final = 26 * 3600
+"""When a deleted job's marker is due for the last time."""
 LARGE: Final = 150
 """Items of a job that is taken in by chunks: one more transaction than the first."""
 KEY: Final = {"Idempotency-Key": "key-1"}
@@ -150,6 +152,27 @@ def settled(plant: Plant, job: Ledger) -> Ledger:
 
 def all_settled(plant: Plant) -> Ledger:
     return settled(plant, new(plant))
+
+
+def told(plant: Plant) -> Ledger:
+    """A job that has ended, and whose end was told."""
+    job = all_settled(plant)
+    assert plant.close(plant.ledger(job)) == "completed, told"
+    return plant.ledger(job)
+
+
+def deleted(plant: Plant) -> Ledger:
+    job = told(plant)
+    assert plant.once("DELETE", plant.path(job)).status == 204
+    return job
+
+
+def erased(plant: Plant) -> Ledger:
+    """A job whose rows are gone, and whose marker has waited long enough."""
+    job = deleted(plant)
+    plant.erase()
+    plant.clock.advance(A_DAY_LATER)
+    return job
 
 
 def ended_untold(plant: Plant) -> Ledger:

@@ -36,6 +36,7 @@ from shared.store.projects import Project, ProjectStore
 from shared.turns.dispositions import Acknowledge, Disposition
 from tests.support.clock import ManualClock
 from tests.support.emulator import CREDENTIALS, REGION
+from tests.support.erasing import erase
 from tests.support.front_desk import OutlineClaude, body_of
 from tests.support.http_events import ApiClient, HttpAnswer
 from tests.support.invariants import History, Snapshot, check
@@ -265,6 +266,10 @@ class Plant:
         """One run of the sweeper."""
         return self._tried("sweeper", self.engine.sweep)
 
+    def erase(self) -> dict[str, int] | None:
+        """One run of the eraser: what was done; None where the next run has to do it."""
+        return cast("dict[str, int] | None", self._tried("eraser", lambda: dict(erase(self.engine.table))))
+
     def tell(self, record: Mapping[str, Any]) -> int | None:
         """One invocation of the journal; the number of events, None where the stream has to repeat it."""
 
@@ -296,7 +301,7 @@ class Plant:
         """The keys of all rows that belong to a job."""
         pages = self.table.client.get_paginator("scan").paginate(TableName=self.table.name)
         keys = [f"{item['pk']['S']}/{item['sk']['S']}" for page in pages for item in page["Items"]]
-        return [key for key in keys if "JOB#" in key or "IDEMPOTENCY#" in key]
+        return [key for key in keys if "JOB#" in key or "IDEMPOTENCY#" in key or "DELETED#" in key]
 
     def only_job(self) -> Ledger:
         """The project's job, where there is but one."""
