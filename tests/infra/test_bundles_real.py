@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from benchmarks import handled, imports, memory
-from infra.bundles import bundle
+from infra.bundles import ROOT, bundle
+from infra.platform import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,10 +44,27 @@ def test_bundle_is_small_and_starts_fast_in_little_memory_when_built_from_its_lo
     assert memory.measure(stage, function, folder, runtime).peak_megabytes <= memory.CEILINGS[function]
 
 
-def test_bundle_is_the_same_bytes_when_built_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("function", imports.FUNCTIONS)
+def test_bundle_runs_where_it_is_sent_when_it_was_built_elsewhere(function: str, tmp_path: Path) -> None:
+    shipped = json.loads((ROOT / "cdk.json").read_text("utf-8"))["context"]["platform"]
+    assert shipped == "arm64-3.13"
+
+    bundle(function, replace(Platform.from_context(shipped), compiled=False), tmp_path)
+
+    wheels = [path.read_text("utf-8").splitlines() for path in tmp_path.glob("*.dist-info/WHEEL")]
+    tags = {line.removeprefix("Tag: ") for lines in wheels for line in lines if line.startswith("Tag: ")}
+    assert tags
+    assert all(tag.endswith("-none-any") or re.fullmatch(r"cp313-.*_aarch64", tag) for tag in tags), tags
+    native = [path.name for path in tmp_path.rglob("*.so")]
+    assert [name for name in native if not name.endswith(".cpython-313-aarch64-linux-gnu.so")] == []
+    assert bool(native) is (function in {"api", "processor"})
+
+
+@pytest.mark.parametrize("function", ["api", "processor"])
+def test_bundle_is_the_same_bytes_when_built_again(function: str, tmp_path: Path) -> None:
     built = []
     for name in ("first", "second"):
-        bundle("api", imports.host(), tmp_path / name)
+        bundle(function, imports.host(), tmp_path / name)
         files = (path for path in (tmp_path / name).rglob("*") if path.is_file())
         built.append({path.relative_to(tmp_path / name): path.read_bytes() for path in files})
 
