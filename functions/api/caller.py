@@ -19,6 +19,8 @@ __all__ = ["Caller", "actor_of", "caller_of", "is_name"]
 
 MACHINE: Final = "client:"
 _LONGEST: Final = 256
+_LONGEST_BYTES: Final = 512
+"""As UTF-8: a name is a part of keys, and a sort key has room for 1,024 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ def _scopes(claim: str, *, is_person: bool) -> frozenset[Scope]:
 
 def is_name(caller: str) -> bool:
     """Whether somebody can be called so."""
-    return 0 < len(caller) <= _LONGEST and caller.isprintable()
+    # What is printable has no lone surrogate, so it can be encoded.
+    return 0 < len(caller) <= _LONGEST and caller.isprintable() and len(caller.encode()) <= _LONGEST_BYTES
 
 
 def actor_of(caller: str) -> str:

@@ -33,7 +33,8 @@ class Listing:
 
     def cursor(self, after: str | int) -> str:
         """The cursor of what comes behind ``after``: an id, a name, a position, or a place in a timeline."""
-        text = json.dumps([self._digest, after], separators=(",", ":"))
+        # Not escaped: the longest name fits into a query's cursor.
+        text = json.dumps([self._digest, after], separators=(",", ":"), ensure_ascii=False)
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     def after_id(self, cursor: str | None) -> str | None:

@@ -102,11 +102,14 @@ class Edge:
     def _unrouted(self, _: Exception | None = None) -> Response[Any]:
         event = self._resolver.current_event.raw_event
         path, method = str(event.get("rawPath", "")), event["requestContext"]["http"]["method"]
-        found = [route for route in self.routes if route.pattern.fullmatch(path)]
-        most_concrete = min((len(route.parameters) for route in found), default=0)
-        allowed = sorted({route.method for route in found if len(route.parameters) == most_concrete})
-        # A name with characters that the resolver takes for none of its own matches here and not there.
-        return _refusal(no_method(method, allowed) if allowed and method not in allowed else no_route(), event)
+        found = [(route, match) for route in self.routes if (match := route.pattern.fullmatch(path))]
+        most_concrete = min((len(route.parameters) for route, _ in found), default=0)
+        meant = {route.method: (route, match) for route, match in found if len(route.parameters) == most_concrete}
+        if method in meant:
+            # A parameter has characters that the resolver takes for none of its own, as a name may: `#`, an emoji.
+            route, match = meant[method]
+            return self._served(route)(**match.groupdict())
+        return _refusal(no_method(method, sorted(meant)) if meant else no_route(), event)
 
     def _call(self, route: Route, event: Mapping[str, Any], path: Mapping[str, str]) -> Call:
         """The call, checked in the contract's order."""

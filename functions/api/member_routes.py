@@ -34,7 +34,8 @@ def list_all(call: Call) -> Answer:
 
 def read(call: Call) -> Answer:
     """One member."""
-    member = call.services.projects.member(call.project, call.path["user"])
+    user = call.path["user"]
+    member = call.services.projects.member(call.project, user) if is_name(user) else None
     if member is None:
         raise no_member()
     return Answer(body=member_view(member))
@@ -45,7 +46,8 @@ def put(call: Call) -> Answer:
     request = call.body(MemberRequest)
     user = call.path["user"]
     if not is_name(user):
-        raise invalid([BadField(pointer("path", "user"), "is no name of a user: 1 to 256 printable characters")])
+        told = "is no name of a user: 1 to 256 printable characters, at most 512 bytes as UTF-8"
+        raise invalid([BadField(pointer("path", "user"), told)])
     try:
         member = call.services.projects.put_member(
             call.project, user, Role(request.role), now=call.services.clock.now()
@@ -59,6 +61,8 @@ def put(call: Call) -> Answer:
 
 def remove(call: Call) -> Answer:
     """Take a membership away."""
+    if not is_name(call.path["user"]):
+        raise no_member()
     try:
         was_member = call.services.projects.remove_member(call.project, call.path["user"])
     except LastOwnerError as error:

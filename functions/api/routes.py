@@ -94,7 +94,7 @@ _TOO_MANY: Final = (
     "has too many unfinished ones (`too_many_active_jobs`), or less is left of the project's quota than is required "
     "(`quota_exceeded`, with `required` and `remaining`); with Retry-After, RateLimit and RateLimit-Policy."
 )
-_NO_MEMBER: Final = "Nobody of that name is a member of the project."
+_NO_MEMBER: Final = "Nobody of that name is a member of the project, or it is no name."
 _LAST_OWNER: Final = "It is the only owner (`last_owner`)."
 _ILLEGAL: Final = "The job's status does not allow it (`illegal_transition`, with `job_status`)."
 

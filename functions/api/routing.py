@@ -203,8 +203,9 @@ class Route:
 
     @property
     def pattern(self) -> re.Pattern[str]:
-        """Which paths are the route's, whatever their method."""
-        return re.compile(_PARAMETER.sub("[^/]+", self.path))  # no other character of ours means anything there
+        """Which paths are the route's, whatever their method; its groups are the parameters."""
+        # No other character of ours means anything there.
+        return re.compile(_PARAMETER.sub(r"(?P<\1>[^/]+)", self.path))
 
     def is_named_within(self, other: Route) -> bool:
         """Whether this path is one of the ``other``'s, with a name where the other has a parameter."""

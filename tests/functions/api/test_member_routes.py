@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from functions.api.cursors import Listing
 from tests.support.front_desk import body_of
 
 if TYPE_CHECKING:
@@ -96,3 +97,52 @@ def test_nobody_becomes_a_member_when_name_or_role_is_none(desk: FrontDesk, user
     assert answer.status == 422
     assert set(answer.pointers) == ({"/role"} if user == "bob" else {"/path/user"})
     assert [member["user"] for member in desk.client().get(members(desk)).json["items"]] == ["alice"]
+
+
+@pytest.mark.acceptance(40)
+@pytest.mark.parametrize("user", ["\U00020000" * 256, "\U0001f600" * 129, "a" * 257, "a\u200bb"])
+def test_a_member_is_refused_and_never_a_fault_when_the_name_is_none(desk: FrontDesk, user: str) -> None:
+    alice, path = desk.client(), f"{members(desk)}/{user}"
+
+    put, read, removed = alice.put(path, {"role": "viewer"}), alice.get(path), alice.delete(path)
+
+    assert (put.status, list(put.pointers)) == (422, ["/path/user"])
+    assert [(answer.status, answer.json["detail"]) for answer in (read, removed)] == [
+        (404, "The project has no such member.")
+    ] * 2
+
+
+@pytest.mark.parametrize("user", ["M\u00fcller #1", "who?", "\U0001f600" * 128, "100%", "a\\b", '"quoted"'])
+def test_a_member_can_be_read_changed_and_removed_when_the_name_has_any_printable_characters(
+    desk: FrontDesk, user: str
+) -> None:
+    alice, path = desk.client(), f"{members(desk)}/{user}"
+
+    assert alice.put(path, {"role": "viewer"}).status == 200
+    assert alice.get(path).json["user"] == user
+    assert alice.put(path, {"role": "editor"}).json["role"] == "editor"
+    assert alice.delete(path).status == 204
+    assert alice.get(path).status == 404
+
+
+@pytest.mark.acceptance(40)
+def test_a_cursor_is_refused_when_its_name_is_too_long(desk: FrontDesk) -> None:
+    forged = Listing(("members", desk.project)).cursor("\U00020000" * 129)
+
+    answer = desk.client().get(members(desk), query={"cursor": forged})
+
+    assert answer.status == 422
+    assert answer.pointers == {"/query/cursor": "is no cursor of this list"}
+
+
+@pytest.mark.parametrize("name", ["\U0001f600" * 128, "zz" + '"' * 168 + "\U0001f600" * 85])
+def test_a_list_goes_on_when_it_broke_off_at_the_longest_name(desk: FrontDesk, name: str) -> None:
+    desk.join(name, "viewer")
+    desk.join("\U0001f680", "viewer")
+    alice = desk.client()
+
+    first = alice.get(members(desk), query={"limit": 2}).json
+    second = alice.get(members(desk), query={"limit": 2, "cursor": first["next_cursor"]})
+
+    assert second.status == 200
+    assert [member["user"] for member in first["items"] + second.json["items"]] == ["alice", name, "\U0001f680"]
