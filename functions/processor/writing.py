@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from shared.errors import ErrorCode, item_error
 from shared.generation.kinds import KINDS
+from shared.generation.misfits import misfit
 from shared.jobs.items import idempotency_key
 
 if TYPE_CHECKING:
@@ -65,9 +66,8 @@ class Writer:
         try:
             item_input = kind.validate(item.input)
         except ValidationError as error:
-            raise item_error(
-                ErrorCode.INVALID_REQUEST, f"the stored input does not fit {spec.kind}: {error}"
-            ) from error
+            told = f"the stored input does not fit {spec.kind}: {misfit(error)}"
+            raise item_error(ErrorCode.INVALID_REQUEST, told) from error
         return self.claude.generate(
             kind.prompt(item_input),
             model=spec.model,

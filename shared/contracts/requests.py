@@ -45,8 +45,8 @@ MAX_WAIT_SECONDS: Final = 25
 MAX_IDEMPOTENCY_KEY: Final = 255
 
 _LINE: Final = r"^[^\x00-\x1f\x7f]*$"
-_BODY: Final = ConfigDict(extra="forbid", frozen=True, defer_build=True)
-_QUERY: Final = ConfigDict(extra="ignore", frozen=True, defer_build=True)
+_BODY: Final = ConfigDict(extra="forbid", frozen=True, defer_build=True, hide_input_in_errors=True)
+_QUERY: Final = ConfigDict(extra="ignore", frozen=True, defer_build=True, hide_input_in_errors=True)
 
 _Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_LINE)]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.errors import ErrorCode, ItemError, item_error
+from shared.generation.misfits import misfit
 from shared.generation.pricing import Usage
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ __all__ = ["Generation", "HttpAnswer", "judge"]
 
 _FINISHED: Final = frozenset({"end_turn", "stop_sequence"})
 _CUT: Final = frozenset({"max_tokens", "model_context_window_exceeded"})
-_FIELDS_NAMED: Final = 5
 
 _Tokens = Annotated[int, Field(ge=0)]
 
@@ -67,7 +67,7 @@ class HttpAnswer(Protocol):
 
 
 class _Lenient(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
 
 class _Block(_Lenient):
@@ -145,7 +145,7 @@ def judge(answer: HttpAnswer, prompt: Prompt, *, model: str, prices: PriceTable)
     try:
         output = prompt.output_model.model_validate_json(message.text)
     except ValidationError as error:
-        raise failed(ErrorCode.MALFORMED_OUTPUT, _misfit(error)) from error
+        raise failed(ErrorCode.MALFORMED_OUTPUT, f"the output does not fit its schema: {misfit(error)}") from error
     return Generation(
         output=output.model_dump_json(),
         input_tokens=usage.input_tokens,
@@ -165,7 +165,7 @@ def _read(answer: HttpAnswer) -> _Message:
         elif any(detail["type"] == "json_invalid" for detail in error.errors(include_url=False)):
             code, text = ErrorCode.NETWORK, f"the answer ended in the middle, after {len(answer.content)} bytes"
         else:
-            code, text = ErrorCode.PROVIDER_ERROR, f"the answer is no message: {_fields(error)}"
+            code, text = ErrorCode.PROVIDER_ERROR, f"the answer is no message: {misfit(error)}"
         raise item_error(code, text, http_status=answer.status_code, claude_request_id=answer.request_id) from error
 
 
@@ -174,18 +174,3 @@ def _refusal(details: _StopDetails | None) -> str:
         return "Claude refused to write this"
     reasons = ": ".join(part for part in (details.category, details.explanation) if part)
     return f"Claude refused to write this: {reasons}"
-
-
-def _misfit(error: ValidationError) -> str:
-    return f"the output does not fit its schema: {_fields(error)}"
-
-
-def _fields(error: ValidationError) -> str:
-    """Where and why ``error``, the first few fields; the text that Claude wrote is not repeated."""
-    details = error.errors(include_url=False, include_input=False, include_context=False)
-    named = [
-        f"{'.'.join(str(part) for part in detail['loc']) or '(whole)'}: {detail['msg']}"
-        for detail in details[:_FIELDS_NAMED]
-    ]
-    more = len(details) - len(named)
-    return "; ".join(named) + (f"; and {more} more" if more else "")

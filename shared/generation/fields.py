@@ -140,7 +140,7 @@ _TOKENS_IN_TEN_WORDS: Final[dict[Language, int]] = {
 class WritingInput(BaseModel):
     """What every kind of writing takes. Unknown fields are refused; text is trimmed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, hide_input_in_errors=True)
 
     topic: Annotated[str, Field(min_length=1, max_length=500, description="What the text is about.")]
     keyword: Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from shared.errors import CorruptRowError
+from shared.generation.misfits import misfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,4 +86,4 @@ class Kind(Generic[InputT, OutputT]):
         try:
             return self.markdown(self.validate(values), self.output_model.model_validate(output))
         except ValidationError as error:
-            raise CorruptRowError(f"a stored {self.name} does not fit its kind: {error}") from error
+            raise CorruptRowError(f"a stored {self.name} does not fit its kind: {misfit(error)}") from error

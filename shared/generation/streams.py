@@ -72,7 +72,7 @@ def media_type(response: httpx2.Response) -> str:
 class _Event(BaseModel):
     """Any event; which members stand there depends on its type."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     type: str
     index: int = 0

@@ -29,7 +29,7 @@ class ArticleInput(WritingInput):
 class ArticleSection(BaseModel):
     """One section of the article."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     heading: Annotated[str, Field(min_length=1, max_length=200)]
     body: Annotated[str, Field(min_length=1, max_length=40_000, description="The section's paragraphs, as Markdown.")]
@@ -38,7 +38,7 @@ class ArticleSection(BaseModel):
 class ArticleOutput(BaseModel):
     """A finished article."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     title: Annotated[str, Field(min_length=1, max_length=300)]
     meta_description: Annotated[

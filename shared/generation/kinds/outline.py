@@ -30,7 +30,7 @@ class OutlineInput(WritingInput):
 class OutlineSection(BaseModel):
     """One section of the planned article."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     heading: Annotated[str, Field(min_length=1, max_length=200)]
     key_points: Annotated[
@@ -43,7 +43,7 @@ class OutlineSection(BaseModel):
 class OutlineOutput(BaseModel):
     """A finished outline."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     title: Annotated[str, Field(min_length=1, max_length=300)]
     summary: Annotated[

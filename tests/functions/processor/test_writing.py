@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +31,10 @@ def test_item_is_invalid_when_its_stored_input_fits_no_more(workshop: Workshop) 
     spec = workshop.items.require_spec(workshop.job(1).job_id)
     with pytest.raises(ItemError, match="tone") as caught:
         Writer(workshop.claude).write(
-            spec, ItemRow(1, {"topic": "T", "tone": "?"}), generation=1, timeout_seconds=7.0, cancelled=never
+            spec, ItemRow(1, {"topic": "T", "tone": "a text"}), generation=1, timeout_seconds=7.0, cancelled=never
         )
     assert caught.value.code is ErrorCode.INVALID_REQUEST
+    assert "a text" not in "".join(traceback.format_exception(caught.value))
     assert workshop.claude.calls == []
 
 
