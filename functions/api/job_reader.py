@@ -121,7 +121,7 @@ class JobReader:
 
     def etag(self, ledger: Ledger) -> str:
         """The entity tag of the ledger as it shows now."""
-        return etag_of(ledger.version, ledger.shown_status(self.clock.now()))
+        return etag_of(ledger.job_id, ledger.version, ledger.shown_status(self.clock.now()))
 
     def page(self, project_id: str, *, status: JobFilter | None, after: str | None, limit: int) -> JobPage:
         """At most ``limit`` jobs behind the job ``after``, newest first."""

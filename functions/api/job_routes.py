@@ -58,7 +58,7 @@ def _created(call: Call, created: Created, *, accepted: int) -> Answer:
     job = created.job
     headers = {
         "Location": f"/v1/projects/{call.project}/jobs/{job['id']}",
-        "ETag": etag_of(job["version"], job["status"]),
+        "ETag": etag_of(job["id"], job["version"], job["status"]),
     }
     counts = {"JobsCreated": 1, "ItemsAccepted": accepted}
     if created.replayed:

@@ -72,6 +72,7 @@ __all__ = [
 ]
 
 _MILLION: Final = 1_000_000
+_SHORT_ID: Final = 8
 
 
 def usd(microusd: int) -> float:
@@ -79,9 +80,14 @@ def usd(microusd: int) -> float:
     return microusd / _MILLION
 
 
-def etag_of(version: int, status: str) -> str:
-    """The strong entity tag of a job's version and shown status."""
-    return f'"{version}-{status}"'
+def etag_of(job_id: str, version: int, status: str) -> str:
+    """The strong entity tag of a job: its version and shown status, and which job it is."""
+    return f'"{version}-{status}-{_short(job_id)}"'
+
+
+def _short(id_: str) -> str:
+    """The end of an id, forty random bits: enough that one thing's tag is not another's."""
+    return id_[-_SHORT_ID:]
 
 
 def project_view(membership: Membership) -> ProjectView:
@@ -115,9 +121,9 @@ def member_view(member: Member) -> MemberView:
     return MemberView(user=member.user, role=member.role.value, added_at=member.added_at)
 
 
-def template_etag(version: int, *, deleted: bool) -> str:
-    """The strong entity tag of a template: its version, and whether it is deleted."""
-    return f'"{version}-deleted"' if deleted else f'"{version}"'
+def template_etag(template_id: str, version: int, *, deleted: bool) -> str:
+    """The strong entity tag of a template: its version, whether it is deleted, and which template it is."""
+    return f'"{version}-deleted-{_short(template_id)}"' if deleted else f'"{version}-{_short(template_id)}"'
 
 
 def template_view(template: Template) -> TemplateView:
@@ -134,9 +140,9 @@ def template_view(template: Template) -> TemplateView:
     )
 
 
-def voice_etag(version: int) -> str:
-    """The strong entity tag of a brand voice."""
-    return f'"{version}"'
+def voice_etag(project_id: str, version: int) -> str:
+    """The strong entity tag of a brand voice: its version, and whose it is."""
+    return f'"{version}-{_short(project_id)}"'
 
 
 def voice_view(voice: Voice) -> VoiceView:

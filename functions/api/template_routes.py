@@ -61,7 +61,7 @@ def _created(call: Call, answer: bytes, *, replayed: bool) -> Answer:
     template = TemplateView.model_validate_json(answer)
     headers = {
         "Location": f"/v1/projects/{call.project}/templates/{template.id}",
-        "ETag": template_etag(template.version, deleted=False),
+        "ETag": template_etag(template.id, template.version, deleted=False),
     }
     if replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -122,7 +122,7 @@ def update(call: Call) -> Answer:
         raise invalid([BadField("/kind", f"a template keeps its kind, which is {template.kind}")])
     if template.deleted_at is not None:
         raise _deleted()
-    before = template_etag(template.version - 1, deleted=False)
+    before = template_etag(template.template_id, template.version - 1, deleted=False)
     if call.headers.get("if-match") == before and template.says(new):
         return _shown(template)  # the answer of an earlier try was lost: the next version says just this
     require_match(call, _etag(template), version=template.version)
@@ -137,7 +137,7 @@ def update(call: Call) -> Answer:
 def remove(call: Call) -> Answer:
     """Hide a template; jobs that were created with it go on, and it can be restored."""
     template = _required(call)
-    live = template_etag(template.version, deleted=False)
+    live = template_etag(template.template_id, template.version, deleted=False)
     require_match(call, _etag(template), live, version=template.version)
     if template.deleted_at is None:
         try:
@@ -200,7 +200,7 @@ def _kind(call: Call, name: str) -> Kind[Any, Any]:
 
 
 def _etag(template: Template) -> str:
-    return template_etag(template.version, deleted=template.deleted_at is not None)
+    return template_etag(template.template_id, template.version, deleted=template.deleted_at is not None)
 
 
 def _shown(template: Template) -> Answer:

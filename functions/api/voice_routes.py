@@ -21,7 +21,7 @@ __all__ = ["put", "read"]
 
 def read(call: Call) -> Answer:
     """The voice; version 0 where nobody has set one."""
-    return _shown(call.services.voices.read(call.project))
+    return _shown(call, call.services.voices.read(call.project))
 
 
 def put(call: Call) -> Answer:
@@ -30,17 +30,17 @@ def put(call: Call) -> Answer:
     services = call.services
     values = voice_values(list(services.kinds().values()), request.values, most_bytes=services.limits.bytes_per_item)
     old = services.voices.read(call.project)
-    if call.headers.get("if-match") == voice_etag(old.version - 1) and dict(old.values) == values:
-        return _shown(old)  # the answer of an earlier try was lost: the next version says just this
-    require_match(call, voice_etag(old.version), version=old.version)
+    if call.headers.get("if-match") == voice_etag(call.project, old.version - 1) and dict(old.values) == values:
+        return _shown(call, old)  # the answer of an earlier try was lost: the next version says just this
+    require_match(call, voice_etag(call.project, old.version), version=old.version)
     try:
         new = services.voices.put(call.project, values, old=old.version, now=services.clock.now())
     except PreconditionError as error:
         raise changed_since(services.voices.read(call.project).version) from error
     except NoProjectError as error:
         raise no_project() from error
-    return _shown(new)
+    return _shown(call, new)
 
 
-def _shown(voice: Voice) -> Answer:
-    return Answer(body=voice_view(voice), headers={"ETag": voice_etag(voice.version)})
+def _shown(call: Call, voice: Voice) -> Answer:
+    return Answer(body=voice_view(voice), headers={"ETag": voice_etag(call.project, voice.version)})

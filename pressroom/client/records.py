@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping  # noqa: TC003
 from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003
-from typing import Any
+from typing import Any, Final
 
 from pressroom.client.decoding import KEY
 from shared.jobs.statuses import FINAL, ShownStatus
@@ -42,6 +42,9 @@ __all__ = [
     "Usage",
     "Voice",
 ]
+
+_ID_IN_ETAG: Final = 8
+"""A template's tag names it by the end of its id; lists carry no tags, so it is made here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,22 +93,19 @@ class Template:
     @property
     def etag(self) -> str:
         """What a change of it names."""
-        return f'"{self.version}"' if self.deleted_at is None else f'"{self.version}-deleted"'
+        state = "" if self.deleted_at is None else "-deleted"
+        return f'"{self.version}{state}-{self.id[-_ID_IN_ETAG:]}"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voice:
-    """A project's brand voice; version 0 where nobody has set one."""
+    """A project's brand voice; version 0 where nobody has set one. ``etag`` is what a change of it names."""
 
     version: int
     values: Mapping[str, Any]
     updated_at: datetime | None
+    etag: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    @property
-    def etag(self) -> str:
-        """What a change of it names."""
-        return f'"{self.version}"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,13 @@ from urllib.parse import quote
 
 from pressroom.client.calls import Calls, project_path
 from pressroom.client.decoding import decode
-from pressroom.client.http import Call, compact
+from pressroom.client.http import Call, compact, parsed
 from pressroom.client.records import Template, Voice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import httpx2
 
 __all__ = ["TemplateCalls"]
 
@@ -66,7 +68,7 @@ class TemplateCalls(Calls):
 
     def voice(self, project: str) -> Voice:
         """The project's brand voice; version 0 where nobody has set one."""
-        return decode(Voice, self._get(f"{project_path(project)}/voice"))
+        return _voice(self._http.send(Call(method="GET", path=f"{project_path(project)}/voice")))
 
     def put_voice(self, project: str, known: Voice, values: Mapping[str, Any]) -> Voice:
         """Another brand voice, whole, if it still is what ``known`` shows.
@@ -75,7 +77,11 @@ class TemplateCalls(Calls):
             ConflictError: it has been changed since.
         """
         body = compact({"values": dict(values)})
-        return decode(Voice, self._http.json(_change("PUT", f"{project_path(project)}/voice", known.etag, body)))
+        return _voice(self._http.send(_change("PUT", f"{project_path(project)}/voice", known.etag, body)))
+
+
+def _voice(response: httpx2.Response) -> Voice:
+    return decode(Voice, parsed(response), etag=response.headers.get("etag", ""))
 
 
 def _change(method: str, path: str, etag: str, body: bytes | None) -> Call:

@@ -281,7 +281,7 @@ class ErrorTallyView(BaseModel):
 
 
 class JobView(BaseModel):
-    """A job. Its ETag is its version and its status."""
+    """A job. Its ETag is its version, its status and the end of its id."""
 
     model_config = _VIEW
 

@@ -50,7 +50,7 @@ def test_a_new_job_is_answered_with_its_view_its_address_and_its_tag(desk: Front
 
     assert answer.status == 202
     assert answer.headers["location"] == f"{desk.jobs}/{answer.json['id']}"
-    assert answer.headers["etag"] == '"1-queued"'
+    assert answer.headers["etag"] == f'"1-queued-{answer.json["id"][-8:]}"'
     assert "idempotent-replayed" not in answer.headers
     view = answer.json
     assert (view["accepted"], view["duplicates"]) == (2, [{"index": 2, "duplicate_of": 0}])

@@ -136,10 +136,10 @@ def full(desk: FrontDesk) -> None:
     desk.join("bob", "viewer")
     client, project = desk.client(), project_of(desk)
     client.delete(f"{project}/members/bob")
-    client.put(f"{project}/voice", {"values": {"language": "de"}}, headers={"If-Match": '"0"'})
+    client.put(f"{project}/voice", {"values": {"language": "de"}}, headers={"If-Match": "*"})
     style = {"name": "Secret style", "kind": "outline", "values": {"tone": "formal"}}
     made = client.post(f"{project}/templates", style, headers={"Idempotency-Key": "t"})
-    client.put(made.headers["location"], style | {"name": "New"}, headers={"If-Match": '"1"'})
+    client.put(made.headers["location"], style | {"name": "New"}, headers={"If-Match": made.headers["etag"]})
     for user in ("alice", "bob"):
         desk.table.client.put_item(TableName=desk.table.name, Item=attributes(load_key(user, desk.project)))
     ended(desk, 2, key="k")

@@ -44,7 +44,7 @@ def test_a_job_is_shown_as_its_ledger_and_spec_say(desk: FrontDesk, clock: Actin
 
     view = answer.json
     assert answer.status == 200
-    assert answer.headers["etag"] == f'"{view["version"]}-processing"'
+    assert answer.headers["etag"] == f'"{view["version"]}-processing-{view["id"][-8:]}"'
     assert (view["id"], view["project_id"], view["kind"]) == (job.rpartition("/")[2], desk.project, "outline")
     assert view["counts"] == {"total": 4, "queued": 3, "processing": 0, "completed": 1, "failed": 0, "cancelled": 0}
     assert view["progress"] == {"done": 1, "total": 4, "percent": 25}
@@ -262,3 +262,14 @@ def test_counts_sum_to_the_total_and_agree_with_the_items_in_every_state(desk: F
     assert (seen()["completed"], seen()["processing"]) == (1, 1)
     desk.ledgers.cancel(desk.ledger(job), reason=CancelReason.USER, actor="t")
     assert seen()["cancelled"] == 3
+
+
+@pytest.mark.acceptance(41)
+def test_a_job_is_news_when_the_tag_is_another_jobs(desk: FrontDesk) -> None:
+    job, other = desk.job(), desk.job()
+    known, foreign = (desk.client().get(path).headers["etag"] for path in (job, other))
+
+    answer = desk.client().get(job, headers={"If-None-Match": foreign})
+
+    assert (answer.status, answer.headers["etag"]) == (200, known)
+    assert desk.client().get(job, headers={"If-None-Match": known}).status == 304

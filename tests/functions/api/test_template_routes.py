@@ -29,8 +29,9 @@ def made(desk: FrontDesk, **changes: Any) -> HttpAnswer:
     return answer
 
 
-def if_match(version: int | str) -> dict[str, str]:
-    return {"If-Match": f'"{version}"'}
+def if_match(version: int | str, owner: str) -> dict[str, str]:
+    """The header of the template at this path, or of the voice of the project with this id."""
+    return {"If-Match": f'"{version}-{owner[-8:]}"'}
 
 
 def prompts(desk: FrontDesk, job: str) -> list[Prompt]:
@@ -54,7 +55,11 @@ def test_a_template_is_made_read_and_listed(desk: FrontDesk, clock: ManualClock)
     second = made(desk, name="Other", values={})
 
     assert first.json["values"] == {"tone": "friendly", "keyword": "tea"}
-    assert (first.json["version"], first.json["deleted_at"], first.headers["etag"]) == (1, None, '"1"')
+    assert (first.json["version"], first.json["deleted_at"], first.headers["etag"]) == (
+        1,
+        None,
+        if_match(1, first.json["id"])["If-Match"],
+    )
     assert set(first.json) == {
         "id",
         "version",
@@ -66,7 +71,7 @@ def test_a_template_is_made_read_and_listed(desk: FrontDesk, clock: ManualClock)
         "deleted_at",
     }
     read = desk.client().get(first.headers["location"])
-    assert (read.json, read.headers["etag"]) == (first.json, '"1"')
+    assert (read.json, read.headers["etag"]) == (first.json, first.headers["etag"])
     page = desk.client().get(templates(desk), query={"limit": 1}).json
     assert page["items"] == [first.json]
     rest = desk.client().get(templates(desk), query={"limit": 1, "cursor": page["next_cursor"]}).json
@@ -79,7 +84,7 @@ def test_a_change_makes_a_version_and_leaves_the_earlier_ones_as_they_are(desk: 
     path = first.headers["location"]
     clock.advance(60)
 
-    second = desk.client().put(path, FRIENDLY | {"values": {"tone": "formal"}}, headers=if_match(1))
+    second = desk.client().put(path, FRIENDLY | {"values": {"tone": "formal"}}, headers=if_match(1, path))
 
     assert second.status == 200
     assert (second.json["version"], second.json["created_at"]) == (2, first.json["created_at"])
@@ -96,19 +101,20 @@ def test_a_change_makes_a_version_and_leaves_the_earlier_ones_as_they_are(desk: 
 
 @pytest.mark.acceptance(42)
 @pytest.mark.parametrize(
-    ("headers", "status", "code"),
+    ("known", "status", "code"),
     [
-        ({}, 428, "precondition_required"),
-        (if_match(1), 412, "precondition_failed"),
-        (if_match("2-deleted"), 412, "precondition_failed"),
+        (None, 428, "precondition_required"),
+        (1, 412, "precondition_failed"),
+        ("2-deleted", 412, "precondition_failed"),
     ],
 )
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 def test_nothing_changes_when_the_caller_does_not_name_the_version_that_stands(
-    desk: FrontDesk, method: str, headers: dict[str, str], status: int, code: str
+    desk: FrontDesk, method: str, known: int | str | None, status: int, code: str
 ) -> None:
     path = made(desk).headers["location"]
-    desk.client().put(path, FRIENDLY | {"name": "Newer"}, headers=if_match(1))
+    headers = {} if known is None else if_match(known, path)
+    desk.client().put(path, FRIENDLY | {"name": "Newer"}, headers=if_match(1, path))
 
     answer = desk.client().call(method, path, FRIENDLY if method == "PUT" else None, headers=headers)
 
@@ -117,16 +123,32 @@ def test_nothing_changes_when_the_caller_does_not_name_the_version_that_stands(
     assert desk.client().get(path).json["name"] == "Newer"
 
 
+@pytest.mark.acceptance(41)
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_nothing_changes_when_the_tag_is_another_projects_templates(desk: FrontDesk, method: str) -> None:
+    client = desk.client()
+    other = client.post("/v1/projects", {"name": "Other"}).json["id"]
+    path, elsewhere = made(desk).headers["location"], f"/v1/projects/{other}/templates"
+    foreign = client.post(elsewhere, FRIENDLY).headers["etag"]
+
+    answer = client.call(method, path, FRIENDLY if method == "PUT" else None, headers={"If-Match": foreign})
+
+    assert (answer.status, answer.json["current_version"]) == (412, 1)
+    read = client.get(path)
+    assert (read.json["version"], read.json["deleted_at"]) == (1, None)
+    assert read.headers["etag"] != foreign
+
+
 def test_a_change_whose_answer_was_lost_is_answered_again_when_it_is_repeated(desk: FrontDesk) -> None:
     path, client = made(desk).headers["location"], desk.client()
     change = FRIENDLY | {"name": "Newer"}
 
-    answers = [client.put(path, change, headers=if_match(1)) for _ in range(2)]
-    deletions = [client.delete(path, headers=if_match(2)) for _ in range(2)]
+    answers = [client.put(path, change, headers=if_match(1, path)) for _ in range(2)]
+    deletions = [client.delete(path, headers=if_match(2, path)) for _ in range(2)]
 
     assert answers[0].json == answers[1].json
     assert [answer.status for answer in deletions] == [204, 204]
-    assert client.put(path, FRIENDLY, headers=if_match(1)).status == 409
+    assert client.put(path, FRIENDLY, headers=if_match(1, path)).status == 409
 
 
 @pytest.mark.acceptance(42)
@@ -135,14 +157,14 @@ def test_a_deleted_template_can_be_read_and_restored_but_not_used(desk: FrontDes
     path, client = created.headers["location"], desk.client()
     job = desk.job(2, template_id=created.json["id"])
 
-    assert client.delete(path, headers=if_match(1)).status == 204
+    assert client.delete(path, headers=if_match(1, path)).status == 204
 
     assert client.get(templates(desk)).json["items"] == []
     (hidden,) = client.get(templates(desk), query={"deleted": "true"}).json["items"]
     assert (hidden["id"], hidden["deleted_at"] is None) == (created.json["id"], False)
-    assert client.get(path).headers["etag"] == '"1-deleted"'
+    assert client.get(path).headers["etag"] == if_match("1-deleted", path)["If-Match"]
     assert desk.create(1, template_id=created.json["id"]).pointers.keys() == {"/template_id"}
-    assert client.put(path, FRIENDLY, headers=if_match("1-deleted")).json["code"] == "template_deleted"
+    assert client.put(path, FRIENDLY, headers=if_match("1-deleted", path)).json["code"] == "template_deleted"
     desk.settle(job, items=2)
     assert client.get(job).json["counts"]["completed"] == 2
 
@@ -155,16 +177,16 @@ def test_a_deleted_template_can_be_read_and_restored_but_not_used(desk: FrontDes
 @pytest.mark.acceptance(42, 43)
 def test_a_job_keeps_its_version_and_its_prompts_whatever_becomes_of_template_and_voice(desk: FrontDesk) -> None:
     client, voice = desk.client(), f"/v1/projects/{desk.project}/voice"
-    client.put(voice, {"values": {"language": "de", "tone": "humorous"}}, headers=if_match(0))
+    client.put(voice, {"values": {"language": "de", "tone": "humorous"}}, headers=if_match(0, desk.project))
     created = made(desk)
     path = created.headers["location"]
     job = desk.job(3, template_id=created.json["id"])
     before = stored_prompts(desk, job)
     assert all("Language: German" in prompt.user and "Tone: friendly" in prompt.user for prompt in before)
 
-    client.put(path, FRIENDLY | {"values": {"tone": "formal"}}, headers=if_match(1))
-    client.put(voice, {"values": {"language": "fr"}}, headers=if_match(1))
-    client.delete(path, headers=if_match(2))
+    client.put(path, FRIENDLY | {"values": {"tone": "formal"}}, headers=if_match(1, path))
+    client.put(voice, {"values": {"language": "fr"}}, headers=if_match(1, desk.project))
+    client.delete(path, headers=if_match(2, path))
 
     assert client.get(job).json["template"] == {"id": created.json["id"], "version": 1}
     assert prompts(desk, job) == before == stored_prompts(desk, job)
@@ -190,7 +212,7 @@ def test_auto_is_resolved_when_the_job_is_created_and_kept(desk: FrontDesk) -> N
 def test_a_creation_is_replayed_when_its_template_has_gone_since(desk: FrontDesk) -> None:
     created = made(desk)
     first = desk.create(2, template_id=created.json["id"], key="k")
-    desk.client().delete(created.headers["location"], headers=if_match(1))
+    desk.client().delete(created.headers["location"], headers=if_match(1, created.headers["location"]))
 
     again = desk.create(2, template_id=created.json["id"], key="k")
 
@@ -209,7 +231,11 @@ def test_an_intake_is_finished_with_the_version_it_was_begun_with_when_the_templ
         live_desk.create(110, template_id=created.json["id"], key="k")
     assert calls.made == ["get_item", "batch_get_item", "get_item", "transact_write_items"]
     live_desk.dynamodb = live_desk.table.client
-    live_desk.client().put(created.headers["location"], FRIENDLY | {"values": {"tone": "formal"}}, headers=if_match(1))
+    live_desk.client().put(
+        created.headers["location"],
+        FRIENDLY | {"values": {"tone": "formal"}},
+        headers=if_match(1, created.headers["location"]),
+    )
     clock.advance(120)
 
     again = live_desk.create(110, template_id=created.json["id"], key="k")
@@ -234,7 +260,7 @@ def test_one_key_makes_one_template(desk: FrontDesk) -> None:
 def test_no_template_is_made_when_the_project_has_as_many_as_it_may(desk: FrontDesk) -> None:
     desk.settings = {"templates_per_project": 1}
     path = made(desk).headers["location"]
-    desk.client().delete(path, headers=if_match(1))
+    desk.client().delete(path, headers=if_match(1, path))
 
     answer = desk.client().post(templates(desk), FRIENDLY)
 
@@ -259,8 +285,8 @@ def test_every_bad_value_is_told_when_a_template_or_a_voice_has_some(
 
     answers = [
         client.post(templates(desk), FRIENDLY | changes),
-        client.put(path, FRIENDLY | changes, headers=if_match(1)),
-        client.put(voice, changes, headers=if_match(0)),
+        client.put(path, FRIENDLY | changes, headers=if_match(1, path)),
+        client.put(voice, changes, headers=if_match(0, desk.project)),
     ]
 
     for answer in answers:
@@ -274,7 +300,7 @@ def test_kind_name_and_size_are_checked_when_a_template_is_made_or_changed(desk:
 
     assert client.post(templates(desk), FRIENDLY | {"kind": "poem"}).pointers.keys() == {"/kind"}
     assert client.post(templates(desk), {"values": []}).pointers.keys() == {"/name", "/kind", "/values"}
-    moved = client.put(path, FRIENDLY | {"kind": "article"}, headers=if_match(1))
+    moved = client.put(path, FRIENDLY | {"kind": "article"}, headers=if_match(1, path))
     assert moved.pointers == {"/kind": "a template keeps its kind, which is outline"}
     desk.settings = {"bytes_per_item": 30}
     assert client.post(templates(desk), FRIENDLY).pointers.keys() == {"/values"}
@@ -290,8 +316,8 @@ def test_nobody_reaches_a_template_through_another_project(desk: FrontDesk) -> N
 
     for path in (template, f"{template}/versions", f"{template}/versions/1", "tpl_1", "nonsense"):
         assert stranger.get(f"{elsewhere}/templates/{path}").status == 404
-    assert stranger.put(f"{elsewhere}/templates/{template}", FRIENDLY, headers=if_match(1)).status == 404
-    assert stranger.delete(f"{elsewhere}/templates/{template}", headers=if_match(1)).status == 404
+    assert stranger.put(f"{elsewhere}/templates/{template}", FRIENDLY, headers=if_match(1, template)).status == 404
+    assert stranger.delete(f"{elsewhere}/templates/{template}", headers=if_match(1, template)).status == 404
     job = stranger.post(f"{elsewhere}/jobs", body_of(1, template_id=template))
     assert job.pointers == {"/template_id": "unknown template"}
     cursor = desk.client().get(templates(desk), query={"limit": 1}).json["next_cursor"]

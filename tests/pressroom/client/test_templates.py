@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pressroom.client import ConflictError, InvalidRequestError, NewItem, NewJob, PressroomClient, Voice
+from pressroom.client import ConflictError, InvalidRequestError, NewItem, NewJob, PressroomClient
 from tests.support.direct_api import direct
 from tests.support.front_desk import FrontDesk
 
@@ -39,9 +39,10 @@ def test_templates_live_their_life_when_the_client_meets_the_api(desk: FrontDesk
         assert hidden.deleted_at is not None
         assert client.restore_template(project, made.id) == changed
 
-        voice = client.put_voice(project, client.voice(project), {"language": "de"})
+        before = client.voice(project)
+        voice = client.put_voice(project, before, {"language": "de"})
         with pytest.raises(ConflictError):
-            client.put_voice(project, Voice(version=0, values={}, updated_at=None), {"tone": "formal"})
+            client.put_voice(project, before, {"tone": "formal"})
         job = NewJob(kind="outline", items=(NewItem(input={"topic": "Tea"}),), template_id="auto")
         created = client.create_job(project, job).job
 
