@@ -115,7 +115,7 @@ class Edge:
         """The call, checked in the contract's order."""
         services = self.services()
         caller = "" if route.scope is None else _entitled(event, route.scope)
-        role = self._role(services, caller, route.access, path) if isinstance(route.access, Role) else None
+        role = self._role(services, caller, route, route.access, path) if isinstance(route.access, Role) else None
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         body = None
         if route.body is not None:
@@ -135,9 +135,10 @@ class Edge:
         )
 
     @staticmethod
-    def _role(services: Services, caller: str, least: Role, path: Mapping[str, str]) -> Role:
-        project_id = path["project"]
-        role = services.projects.role_of(project_id, caller) if is_id(PROJECT, project_id) else None
+    def _role(services: Services, caller: str, route: Route, least: Role, path: Mapping[str, str]) -> Role:
+        project_id, role = path["project"], None
+        if is_id(PROJECT, project_id):
+            role = services.projects.role_of(project_id, caller, latest=route.needs_latest_role)
         if role is None:
             raise no_project()
         if _RANK[role] < _RANK[least]:

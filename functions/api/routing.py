@@ -197,6 +197,14 @@ class Route:
         return Scope.MANAGE if self.access in {Access.SIGNED_IN, Role.OWNER} else Scope.WRITE
 
     @property
+    def needs_latest_role(self) -> bool:
+        """Whether the caller's role must be that of this moment: for whatever changes something, or is for owners.
+
+        Who was removed or demoted may go on reading for the moment that an eventually consistent read is behind.
+        """
+        return self.method != "GET" or self.access is Role.OWNER
+
+    @property
     def parameters(self) -> tuple[str, ...]:
         """The path's parameters, in order."""
         return tuple(_PARAMETER.findall(self.path))

@@ -103,11 +103,17 @@ class ProjectStore:
             ],
         )
 
-    def role_of(self, project_id: str, user: str) -> Role | None:
-        """The user's role, or None for a stranger and for a project that does not exist alike."""
-        # Only an absence is asked twice: who has just created a project is its member at once.
+    def role_of(self, project_id: str, user: str, *, latest: bool = False) -> Role | None:
+        """The user's role, or None for a stranger and for a project that does not exist alike.
+
+        With ``latest`` it is the role of this moment; without, one that was just changed or taken away may still be
+        told, for half the price.
+        """
         key = member_key(project_id, user)
-        row = self.table.get(key) or self.table.get(key, consistent=True)
+        row = self.table.get(key, consistent=latest)
+        if row is None and not latest:
+            # An absence is asked twice: who has just created a project is its member at once.
+            row = self.table.get(key, consistent=True)
         return None if row is None else Role(row["role"])
 
     def members(self, project_id: str, *, after: str | None, limit: int) -> list[Member]:

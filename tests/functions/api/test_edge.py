@@ -92,6 +92,28 @@ def test_every_writing_route_answers_403_before_it_looks_at_the_body_when_the_ca
     assert answer.json["code"] == "forbidden"
 
 
+@pytest.mark.acceptance(40)
+@pytest.mark.parametrize("route", OF_A_PROJECT, ids=operation)
+def test_the_role_is_read_consistently_when_the_route_changes_something(
+    desk: FrontDesk, route: Route, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A stranger's call reads nothing but the membership.
+    reads: list[bool] = []
+    get_item = desk.dynamodb.get_item
+
+    def spied(**request: Any) -> Any:
+        reads.append(request["ConsistentRead"])
+        return get_item(**request)
+
+    monkeypatch.setattr(desk.dynamodb, "get_item", spied)
+
+    answer = desk.client("mallory").call(route.method, path_of(desk, route))
+
+    assert answer.status == 404
+    is_plain_read = route.method == "GET" and route.access is not Role.OWNER
+    assert reads == ([False, True] if is_plain_read else [True])
+
+
 @pytest.mark.parametrize("route", OF_A_PROJECT, ids=operation)
 def test_a_member_with_the_role_gets_past_the_door(desk: FrontDesk, route: Route) -> None:
     desk.join("erin", route.access.value)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -38,6 +38,26 @@ def test_owner_has_a_role_and_a_stranger_none(shelf: Shelf) -> None:
     assert store.role_of(project.project_id, "eve") is None
     assert store.role_of(new_id(PROJECT, NOW), "grace") is None
     assert store.read(new_id(PROJECT, NOW)) is None
+
+
+def test_a_role_is_read_consistently_when_the_latest_is_asked_for(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project,) = made(shelf, "grace")
+    store = ProjectStore(shelf.table)
+    reads: list[bool] = []
+    get_item = shelf.table.client.get_item
+
+    def spied(**request: Any) -> Any:
+        reads.append(request["ConsistentRead"])
+        return get_item(**request)
+
+    monkeypatch.setattr(shelf.table.client, "get_item", spied)
+
+    assert store.role_of(project.project_id, "grace", latest=True) is Role.OWNER
+    assert store.role_of(project.project_id, "grace") is Role.OWNER
+
+    assert reads == [True, False]
 
 
 def test_projects_of_a_user_come_in_pages_in_the_order_of_creation(shelf: Shelf) -> None:
