@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from aws_cdk import Duration, aws_cloudwatch, aws_cloudwatch_actions, aws_sns
+from aws_cdk import ArnFormat, Duration, Stack, aws_cloudwatch, aws_cloudwatch_actions, aws_iam, aws_sns
 from constructs import Construct
 
 from infra.encryption import key_of
@@ -54,11 +54,31 @@ class Alarms(Construct):
             master_key=key_of(self, stage),
         )
         pin(self.topic, "AlarmTopic")
+        self._let_alarms_publish()
         tell(self.topic, stage.alarm_emails)
         self._jobs(Metrics(table.name))
         self._queues(queues)
         self._functions(functions, readers)
         self._requests(http_api, table)
+
+    def _let_alarms_publish(self) -> None:
+        """Allow what a topic's default policy does: the one that asks for TLS has taken its place."""
+        stack = Stack.of(self)
+        arn = stack.format_arn(
+            service="cloudwatch",
+            resource="alarm",
+            resource_name=f"pressroom-{self._stage.name}-*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        self.topic.add_to_resource_policy(
+            aws_iam.PolicyStatement(
+                sid="AlarmsPublish",
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
+                principals=[aws_iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                conditions={"StringEquals": {"aws:SourceAccount": stack.account}, "ArnLike": {"aws:SourceArn": arn}},
+            )
+        )
 
     def _jobs(self, metrics: Metrics) -> None:
         stage = self._stage
@@ -100,11 +120,11 @@ class Alarms(Construct):
         self._alarm(
             "dead-letters",
             "Dead letters stay for 15 minutes: their function fails. Read its log; it drains by itself afterwards.",
-            queues.dead_letters.metric_approximate_number_of_messages_visible(
-                period=Duration.minutes(5), statistic="Minimum"
+            # Not their number: a letter that its function fails at is in flight most of the time, and seen by nobody.
+            queues.dead_letters.metric_approximate_age_of_oldest_message(
+                period=Duration.minutes(5), statistic="Maximum"
             ),
-            threshold=1,
-            periods=3,
+            threshold=15 * 60,
         )
         self._alarm(
             "stream-failures",
@@ -155,11 +175,10 @@ class Alarms(Construct):
             http_api.gateway.metric_server_error(period=five),
             threshold=5,
         )
-        throttled = [table.table.metric(name, period=five, statistic="Sum") for name in _TABLE_THROTTLES]
         self._alarm(
             "table-throttles",
             "DynamoDB throttles the table or an index: jobs become slow, and nothing is lost.",
-            _total(throttled, five, "Throttled reads and writes"),
+            _total(table.throttles(five), five, "Throttled reads and writes"),
             threshold=50,
             periods=2,
         )
@@ -192,9 +211,6 @@ class Alarms(Construct):
         alarm.add_alarm_action(action)
         alarm.add_ok_action(action)
         self.all.append(alarm)
-
-
-_TABLE_THROTTLES: Final = ("ReadThrottleEvents", "WriteThrottleEvents")
 
 
 def _total(metrics: Sequence[aws_cloudwatch.IMetric], period: Duration, label: str) -> aws_cloudwatch.MathExpression:

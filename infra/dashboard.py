@@ -155,9 +155,6 @@ def _machinery(http_api: HttpApi, table: JobTable, functions: Sequence[Function]
             "Table: units a minute, throttles",
             table.table.metric_consumed_read_capacity_units(period=_MINUTE, label="read"),
             table.table.metric_consumed_write_capacity_units(period=_MINUTE, label="written"),
-            right=[
-                table.table.metric(name, period=_MINUTE, statistic="Sum")
-                for name in ("ReadThrottleEvents", "WriteThrottleEvents")
-            ],
+            right=table.throttles(_MINUTE),
         ),
     ]

@@ -17,9 +17,18 @@ if TYPE_CHECKING:
     from infra.identity import Identity
     from infra.stage import Stage
 
-__all__ = ["HttpApi"]
+__all__ = ["ASKED_HEADERS", "TOLD_HEADERS", "HttpApi"]
 
 _PUBLIC_PATHS: Final = ("/v1/health", "/v1/openapi.json", "/docs")
+_READ_BY_ALL: Final = "Public by design: health, the OpenAPI document and its reader."
+_PREFLIGHT: Final = "The gateway itself answers a browser's preflight, which carries no token."
+ASKED_HEADERS: Final = ("authorization", "content-type", "idempotency-key", "if-match", "if-none-match")
+"""What a page of another origin may send."""
+TOLD_HEADERS: Final = (
+    *("allow", "etag", "idempotent-replayed", "link", "location", "ratelimit", "ratelimit-policy", "retry-after"),
+    *("www-authenticate", "x-request-id"),
+)
+"""What it may read of an answer."""
 _ACCESS_LOG: Final = {
     "request_id": "$context.requestId",
     "time": "$context.requestTime",
@@ -61,7 +70,10 @@ class HttpApi(Construct):
             ),
         )
         for path in _PUBLIC_PATHS:
-            self._open(path, integration)
+            self._open(path, integration, aws_apigatewayv2.HttpMethod.GET, _READ_BY_ALL)
+        if stage.cors_origins:
+            # Browsers ask before a call, and send no token with the question: the default route would answer it 401.
+            self._open("/{proxy+}", integration, aws_apigatewayv2.HttpMethod.OPTIONS, _PREFLIGHT)
         self.logs = log_group(self, f"/aws/vendedlogs/{name}-http-api", stage)
         self.stage = self.gateway.add_stage(
             "Stage",
@@ -100,11 +112,13 @@ class HttpApi(Construct):
         """Where the API is, without a slash at the end."""
         return self.gateway.api_endpoint
 
-    def _open(self, path: str, integration: HttpLambdaIntegration) -> None:
-        """Let anybody read ``path``."""
+    def _open(
+        self, path: str, integration: HttpLambdaIntegration, method: aws_apigatewayv2.HttpMethod, why: str
+    ) -> None:
+        """Let anybody call ``path``."""
         routes = self.gateway.add_routes(
             path=path,
-            methods=[aws_apigatewayv2.HttpMethod.GET],
+            methods=[method],
             integration=integration,
             authorizer=aws_apigatewayv2.HttpNoneAuthorizer(),
         )
@@ -112,7 +126,7 @@ class HttpApi(Construct):
             Validations.of(route).acknowledge(
                 Acknowledgment(
                     id="AwsSolutions::AwsSolutions-APIG4",
-                    reason="Public by design: health, the OpenAPI document and its reader.",
+                    reason=why,
                 )
             )
 
@@ -124,7 +138,7 @@ def _cors(stage: Stage) -> aws_apigatewayv2.CorsPreflightOptions | None:
     return aws_apigatewayv2.CorsPreflightOptions(
         allow_origins=list(stage.cors_origins),
         allow_methods=[aws_apigatewayv2.CorsHttpMethod.ANY],
-        allow_headers=["authorization", "content-type", "idempotency-key", "if-none-match"],
-        expose_headers=["etag", "link", "location", "retry-after", "x-request-id"],
+        allow_headers=list(ASKED_HEADERS),
+        expose_headers=list(TOLD_HEADERS),
         max_age=Duration.hours(1),
     )

@@ -26,7 +26,7 @@ _ASKED: Final[Mapping[str, str]] = {
     "one invocation": 'filter correlation_id = "REPLACE_ME" or @requestId = "REPLACE_ME"\n'
     "| fields @timestamp, service, level, message, job, position, code, exception\n"
     "| sort @timestamp asc",
-    "errors": 'filter level in ["ERROR", "CRITICAL"] or @message like /Task timed out|Runtime.ExitError/\n'
+    "errors": 'filter level in ["ERROR", "CRITICAL"] or @message like /Task timed out|Runtime\\.\\w+|^\\[ERROR\\]/\n'
     "| fields @timestamp, service, message, code, job, position, correlation_id, exception\n"
     "| sort @timestamp desc\n| limit 200",
     "failures by code": "filter ispresent(code) and level = 'WARNING'\n"

@@ -76,7 +76,14 @@ class Sweeper(Construct):
         self._schedule()
 
     def _schedule(self) -> None:
-        """A run that is missed is not made up for: the next one comes within the minute, and does it all."""
+        """A run that is missed or fails is not made up for: the next one comes within the minute, and does it all."""
+        self.function.target.configure_async_invoke(retry_attempts=0, max_event_age=Duration.seconds(_EVERY_SECONDS))
+        Validations.of(self.function.target).acknowledge(
+            Acknowledgment(
+                id="Serverless::Serverless-LambdaAsyncFailureDestination",
+                reason="The next run does all that a failed one would have; alarms tell of errors and of silence.",
+            )
+        )
         rule = aws_events.Rule(
             self,
             "EveryMinute",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import RemovalPolicy, aws_dynamodb
+from aws_cdk import RemovalPolicy, aws_cloudwatch, aws_dynamodb
 from constructs import Construct
 
 from infra.encryption import key_of
@@ -12,6 +12,8 @@ from infra.pinning import pin
 from shared.store.table import TABLE
 
 if TYPE_CHECKING:
+    from aws_cdk import Duration
+
     from infra.stage import Stage
 
 __all__ = ["JobTable"]
@@ -61,6 +63,15 @@ class JobTable(Construct):
     def stream_arn(self) -> str:
         """The ARN of the stream."""
         return str(self.table.table_stream_arn)
+
+    def throttles(self, period: Duration) -> list[aws_cloudwatch.IMetric]:
+        """What the table and its indexes refuse, reads and writes: a table's own metrics leave its indexes out."""
+        indexes: list[dict[str, str]] = [{}, *({"GlobalSecondaryIndexName": index.name} for index in TABLE.indexes)]
+        return [
+            self.table.metric(name, period=period, statistic="Sum", dimensions_map={"TableName": self.name, **index})
+            for name in ("ReadThrottleEvents", "WriteThrottleEvents")
+            for index in indexes
+        ]
 
     def index_arn(self, name: str) -> str:
         """The ARN of the index ``name``."""

@@ -25,7 +25,8 @@ MAX_BYTES: Final = 4_000_000
 _MAX_EVALUATED: Final = 2_000
 """Rows that one answer reads: a job with few finished items must not be read whole for nothing."""
 _ROWS_A_READ: Final = 50
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What spreadsheets take for the beginning of a formula, full-width letters too (OWASP, CSV Injection)."""
 
 
 class Form(Protocol):

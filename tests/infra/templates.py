@@ -49,6 +49,13 @@ class Assembly:
         """The properties of the function ``name``."""
         return self.one("AWS::Lambda::Function", FunctionName=f"pressroom-{self.stage}-{name}")
 
+    def invocations_of(self, name: str) -> dict[str, Any]:
+        """How the function ``name`` is invoked by whoever does not wait for it."""
+        called = f"pressroom-{self.stage}-{name}"
+        functions = self.all("AWS::Lambda::Function").items()
+        (logical_id,) = [found for found, each in functions if each["Properties"].get("FunctionName") == called]
+        return self.one("AWS::Lambda::EventInvokeConfig", FunctionName={"Ref": logical_id})
+
     def mapping_of(self, name: str) -> dict[str, Any]:
         """The properties of the only event source mapping of the function ``name``."""
         functions = self.all("AWS::Lambda::Function").items()

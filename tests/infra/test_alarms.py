@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -85,3 +86,42 @@ def test_every_function_is_watched_when_it_fails_or_is_throttled(dev: Assembly) 
     for name in ("errors", "throttles"):
         text = json.dumps(alarm(dev, name))
         assert {function for function in functions if f'"Ref": "{function}"' in text} == functions
+
+
+def test_letters_are_seen_when_their_function_has_them_in_hand(dev: Assembly) -> None:
+    found = alarm(dev, "dead-letters")
+
+    assert (found["MetricName"], found["Threshold"]) == ("ApproximateAgeOfOldestMessage", 900)
+    assert found["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["DeadLettersQueue", "QueueName"]}}]
+
+
+def test_throttles_of_indexes_are_counted_beside_the_tables(dev: Assembly) -> None:
+    metrics = [
+        each["MetricStat"]["Metric"] for each in alarm(dev, "table-throttles")["Metrics"] if "MetricStat" in each
+    ]
+
+    seen = {(each["MetricName"], *sorted(str(part["Value"]) for part in each["Dimensions"])) for each in metrics}
+    table = str({"Ref": "Table"})
+    assert seen == {
+        (name, *sorted([table, *index]))
+        for name in ("ReadThrottleEvents", "WriteThrottleEvents")
+        for index in ([], ["active"], ["watch"])
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "is_told"),
+    [
+        ("[ERROR] KeyError: 'x'\nTraceback (most recent call last):", True),
+        ("[ERROR] Runtime.ImportModuleError: Unable to import module", True),
+        ("2026-11-27T10:00:00Z 5e1f Task timed out after 120.00 seconds", True),
+        ("RequestId: 5e1f Error: Runtime exited with error: signal: killed Runtime.ExitError", True),
+        ("INIT_START Runtime Version: python:3.13.v1", False),
+        ('{"level":"INFO","message":"answered [ERROR]"}', False),
+    ],
+)
+def test_query_of_errors_finds_what_lambda_writes_itself(dev: Assembly, line: str, is_told: bool) -> None:
+    asked = dev.one("AWS::Logs::QueryDefinition", Name="pressroom/dev/errors")["QueryString"]
+    (pattern,) = re.findall(r"like /(.*?)/", asked)
+
+    assert bool(re.search(pattern, line)) is is_told

@@ -39,7 +39,7 @@ def test_queue_drives_one_item_an_invocation_when_synthesized(dev: Assembly, pro
 
 
 def test_invocation_is_never_repeated_when_process_next_asks(dev: Assembly) -> None:
-    invoke = dev.one("AWS::Lambda::EventInvokeConfig")
+    invoke = dev.invocations_of("processor")
 
     assert (invoke["MaximumRetryAttempts"], invoke["MaximumEventAgeInSeconds"]) == (0, 60)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import pytest
 
+from functions.api.openapi import document
+
 OPTIONS: dict[str, Any] = {
     "claude_on": "bedrock",
     "claude_key_secret": "",
@@ -108,7 +110,11 @@ def test_stage_has_what_it_asks_for_when_it_asks_for_everything(tmp_path: Path, 
     with subtests.test("browsers"):
         cors = full.one("AWS::ApiGatewayV2::Api")["CorsConfiguration"]
         assert cors["AllowOrigins"] == ["https://tools.example.com"]
-        assert {"authorization", "idempotency-key"} <= set(cors["AllowHeaders"])
+        sent, read = _headers_of_the_api()
+        assert set(cors["AllowHeaders"]) == sent
+        assert set(cors["ExposeHeaders"]) == read
+        preflight = full.one("AWS::ApiGatewayV2::Route", RouteKey="OPTIONS /{proxy+}")
+        assert preflight["AuthorizationType"] == "NONE"
     with subtests.test("snapshots of what somebody waits for"):
         called_by_alias(full)
     with subtests.test("a key of its own"):
@@ -181,7 +187,7 @@ def called_by_alias(full: Assembly) -> None:
     }
     assert allowed(full, "api")[processor_alias] == {"lambda:InvokeFunction"}
     assert full.environment("api")["PRESSROOM_PROCESSOR_FUNCTION"] == processor_alias
-    invoke = full.one("AWS::Lambda::EventInvokeConfig")
+    invoke = full.invocations_of("processor")
     assert processor_alias in json.dumps(invoke["Qualifier"])
     assert (invoke["MaximumRetryAttempts"], invoke["MaximumEventAgeInSeconds"]) == (0, 60)
 
@@ -231,3 +237,19 @@ def test_stage_has_nothing_of_it_when_it_asks_for_nothing(dev: Assembly) -> None
     assert "DomainTarget" not in dev.template["Outputs"]
     assert dev.environment("processor")["PRESSROOM_BEDROCK_MODELS_JSON"] == ""
     assert '"bedrock:' not in dev.text
+
+
+def _headers_of_the_api() -> tuple[set[str], set[str]]:
+    """What callers send and what they are told, in lower case: the contract's, and those of every route."""
+    operations = [operation for path in document()["paths"].values() for operation in path.values()]
+    asked = {part["name"] for operation in operations for part in operation["parameters"] if part["in"] == "header"}
+    told = {
+        name
+        for operation in operations
+        for reply in operation["responses"].values()
+        for name in reply.get("headers", {})
+    }
+    always = {"Allow", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-Id"}
+    return {name.lower() for name in (*asked, "Authorization", "Content-Type")}, {
+        name.lower() for name in told | always
+    }

@@ -44,3 +44,9 @@ def test_sweeper_reads_its_own_index_and_deletes_rows_when_deployed(dev: Assembl
         "Table.Arn/index/watch",
         "WorkQueue.Arn",
     }
+
+
+def test_failed_run_is_not_repeated_when_the_next_does_it_all(dev: Assembly) -> None:
+    invoke = dev.invocations_of("sweeper")
+
+    assert (invoke["MaximumRetryAttempts"], invoke["MaximumEventAgeInSeconds"]) == (0, 60)

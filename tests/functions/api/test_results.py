@@ -44,7 +44,7 @@ def mixed(desk: FrontDesk) -> str:
     items = [
         {"custom_id": "tea-1", "input": {"topic": "Tea"}},
         {"input": {"topic": "=SUM(A1)", "custom_instructions": "-- none --"}},
-        {"input": {"topic": "Late"}},
+        {"input": {"topic": "\uff1dLate"}},
     ]
     job = desk.client().post(desk.jobs, {"kind": "outline", "items": items}).headers["location"]
     desk.workshop.claude.errors[2].append(item_error(ErrorCode.REFUSED, "=cmd()"))
@@ -89,6 +89,7 @@ def test_csv_has_a_row_for_every_item_and_no_formulas(desk: FrontDesk) -> None:
     assert rows[1]["input.word_count"] == "1200"
     assert (rows[1]["error_code"], rows[1]["error_message"]) == ("refused", "'=cmd()")
     assert rows[2]["cost_usd"] == ""
+    assert rows[2]["input.topic"] == "'\uff1dLate"
 
 
 def test_markdown_has_every_completed_item_and_says_where_one_is_missing(desk: FrontDesk) -> None:
