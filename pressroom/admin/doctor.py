@@ -32,6 +32,25 @@ _CLIENT_CONFIG: Final = Config(
 )
 _SERVICES: Final = ("cloudformation", "dynamodb", "events", "iam", "lambda", "secretsmanager", "sqs")
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_UNKNOWN: Final = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+    }
+)
+"""Credentials that AWS does not know, or no longer."""
+_UNSIGNED: Final = frozenset(
+    {"InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed", "SignatureDoesNotMatch"}
+)
+"""What a signature by a wrong clock, or by a wrong secret key, meets."""
+_THROTTLED: Final = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"})
+_NO_STACK: Final = "ValidationError"
+"""What DescribeStacks says of a well-formed name that no stack has; it has no code of its own for that."""
+_WHO: Final = "aws sts get-caller-identity"
+_SET_CLOCK: Final = "sudo timedatectl set-ntp true"
 _SOUND: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
 _SKEW_SECONDS: Final = 5.0
 """Signatures are good for five minutes; an operator's sweep or cancel compares leases with this clock."""
@@ -82,7 +101,7 @@ class Doctor:
             self.clients[service].close()
 
     def look(self) -> Iterator[Finding]:
-        """Every check in turn; without a sound stack, that one only.
+        """Every check in turn; without a sound stack, that one and the clock, which may be why it was not found.
 
         Raises:
             BotoCoreError: AWS cannot be reached, or there are no credentials.
@@ -90,6 +109,7 @@ class Doctor:
         stack = self._found("stack", self._stack)
         yield stack
         if stack.troubles:
+            yield self._found("clock", self._clock)
             return
         checks: tuple[tuple[str, Callable[[], Iterator[Trouble]]], ...] = (
             ("key", self._key),
@@ -106,12 +126,22 @@ class Doctor:
         try:
             return Finding(name, tuple(check()))
         except ClientError as error:
-            code, operation = error.response["Error"]["Code"], error.operation_name
-            if code in _DENIED:
-                what = f"your credentials may not call {operation}, so this could not be looked at"
-                return Finding(name, (Trouble(what, "aws sts get-caller-identity"),))
-            what = f"{operation} was refused: {error.response['Error'].get('Message', code)}"
-            return Finding(name, (Trouble(what, self._deploy),))
+            return Finding(name, (self._refused(error),))
+
+    def _refused(self, error: ClientError) -> Trouble:
+        """What it means that AWS refused a call."""
+        code, operation = error.response["Error"]["Code"], error.operation_name
+        if code in _DENIED:
+            return Trouble(f"your credentials may not call {operation}, so this could not be looked at", _WHO)
+        if code in _UNKNOWN:
+            return Trouble(f"AWS does not know your credentials, or no longer ({code}): sign in again", _WHO)
+        if code in _UNSIGNED:
+            what = f"AWS does not take your signature ({code}): this machine's clock is wrong, or the secret key"
+            return Trouble(what, _SET_CLOCK)
+        if code in _THROTTLED:
+            again = f"pressroom doctor --stage {self.stage}"
+            return Trouble(f"AWS throttled {operation} ({code}), so this could not be looked at: try again", again)
+        return Trouble(f"{operation} was refused ({code}): {error.response['Error'].get('Message', '')}", self._deploy)
 
     @property
     def _deploy(self) -> str:
@@ -124,19 +154,27 @@ class Doctor:
     def _call(self, service: str, operation: str, **request: object) -> dict[str, Any]:
         """An answer of AWS; its time is noted."""
         before = self.clock.now()
-        answer: dict[str, Any] = getattr(self.clients[service], operation)(**request)
-        date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+        try:
+            answer: dict[str, Any] = getattr(self.clients[service], operation)(**request)
+        except ClientError as error:
+            self._note_time(error.response, before)
+            raise
+        self._note_time(answer, before)
+        return answer
+
+    def _note_time(self, answer: Mapping[str, Any], before: datetime) -> None:
+        """A refusal tells the time too: a wrong clock is refused before anything is answered."""
+        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
         if date:
             # The header has whole seconds: between this and a second later it was written.
             said, after = parsedate_to_datetime(date).astimezone(UTC), self.clock.now()
             self._skews.append(_distance(said, before, after))
-        return answer
 
     def _stack(self) -> Iterator[Trouble]:
         try:
             [stack] = self._call("cloudformation", "describe_stacks", StackName=self._name)["Stacks"]
         except ClientError as error:
-            if error.response["Error"]["Code"] in _DENIED:
+            if error.response["Error"]["Code"] != _NO_STACK:
                 raise
             yield Trouble(f"there is no stack {self._name} in this account and region", self._deploy)
             return
@@ -263,7 +301,7 @@ class Doctor:
         skew = min(self._skews, default=0.0)
         if skew > _SKEW_SECONDS:
             what = f"this machine's clock is {skew:.0f} s off from that of AWS"
-            yield Trouble(what, "sudo timedatectl set-ntp true")
+            yield Trouble(what, _SET_CLOCK)
 
 
 def _distance(said: datetime, before: datetime, after: datetime) -> float:

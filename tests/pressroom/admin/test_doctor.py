@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
 from pressroom.admin.doctor import Doctor
 
@@ -38,3 +41,50 @@ def test_mapping_is_found_when_it_calls_an_alias(clock: ManualClock, function_ar
     doctor = Doctor("dev", {"lambda": Lambda(function_arn)}, clock)
 
     assert len(list(doctor._mapping("processor", QUEUE))) == troubles
+
+
+class Refusing:
+    """CloudFormation that refuses every call with ``code``, at ``said``."""
+
+    def __init__(self, code: str, said: datetime) -> None:
+        self.response = {
+            "Error": {"Code": code, "Message": "No."},
+            "ResponseMetadata": {"HTTPHeaders": {"date": format_datetime(said, usegmt=True)}},
+        }
+
+    def describe_stacks(self, **_: str) -> dict[str, Any]:
+        raise ClientError(cast("Any", self.response), "DescribeStacks")
+
+
+@pytest.mark.parametrize(
+    ("code", "what", "helps"),
+    [
+        ("ValidationError", "there is no stack pressroom-dev", "make deploy STAGE=dev"),
+        ("AccessDenied", "your credentials may not call DescribeStacks", "aws sts get-caller-identity"),
+        ("ExpiredToken", "does not know your credentials, or no longer (ExpiredToken)", "aws sts get-caller-identity"),
+        ("InvalidClientTokenId", "does not know your credentials", "aws sts get-caller-identity"),
+        ("SignatureDoesNotMatch", "this machine's clock is wrong, or the secret key", "sudo timedatectl set-ntp true"),
+        ("RequestExpired", "this machine's clock is wrong, or the secret key", "sudo timedatectl set-ntp true"),
+        ("Throttling", "AWS throttled DescribeStacks (Throttling)", "pressroom doctor --stage dev"),
+        ("InternalFailure", "DescribeStacks was refused (InternalFailure): No.", "make deploy STAGE=dev"),
+    ],
+)
+def test_refusal_is_told_by_its_code_when_the_stack_cannot_be_read(
+    clock: ManualClock, code: str, what: str, helps: str
+) -> None:
+    findings = list(Doctor("dev", {"cloudformation": Refusing(code, clock.now())}, clock).look())
+
+    assert [finding.check for finding in findings] == ["stack", "clock"]
+    ((trouble,), clocks) = (finding.troubles for finding in findings)
+    assert what in trouble.what
+    assert trouble.helps == helps
+    assert clocks == ()
+
+
+def test_clock_is_told_of_when_aws_refuses_what_it_signed(clock: ManualClock) -> None:
+    aws = Refusing("RequestExpired", clock.now() + timedelta(minutes=20))
+
+    *_, found = Doctor("dev", {"cloudformation": aws}, clock).look()
+
+    assert found.check == "clock"
+    assert found.troubles[0].what == "this machine's clock is 1200 s off from that of AWS"
