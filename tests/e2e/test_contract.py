@@ -63,6 +63,7 @@ ALSO: list[tuple[str, list[str], list[str]]] = [
     ),
     ("a cursor, likewise", ["listTemplateVersions"], ["422"]),
     ("which kinds there are, and what one takes, is told by `GET /v1/kinds`", ["createJob", "createTemplate"], ["422"]),
+    ("which characters are printable, and how many bytes a name has", ["putMember"], ["422"]),
     ("a job without a budget takes none", ["resumeJob", "retryJob"], ["422"]),
     ("a version is not what it was, and a kind takes its own values", ["updateTemplate", "putVoice"], ["412", "422"]),
     ("a version is not what it was", ["deleteTemplate", "restoreTemplate"], ["412"]),
