@@ -42,15 +42,6 @@ _BARE: Final = (
     "botocore.session.get_session().create_client('dynamodb', region_name='us-east-1',"
     " aws_access_key_id='a', aws_secret_access_key='b')"
 )
-_START: Final = {
-    # With the client of Claude, so that nothing of the SDK is put off until the first event.
-    "processor": (
-        "import functions.processor.handler\n"
-        "from shared.generation.client import ClaudeClient\n"
-        "from shared.generation.pricing import parse_price_table\n"
-        "ClaudeClient(api_key='none', base_url='http://127.0.0.1:9', prices=parse_price_table(''))"
-    )
-}
 _MEASURE: Final = (
     "import resource\n"
     "def cpu():\n"
@@ -89,7 +80,7 @@ def megabytes(folder: Path) -> float:
 def ratio(function: str, unpacked: Path, runtime: Path, runs: int = 3) -> float:
     """CPU of importing ``function`` over that of a bare client: of each the best of ``runs``, taken in turns."""
     path = (unpacked, runtime)
-    start = _START.get(function, f"import functions.{function}.handler")
+    start = f"import functions.{function}.handler"
     pairs = [(_cpu_seconds(start, path), _cpu_seconds(_BARE, path)) for _ in range(runs)]
     return min(ours for ours, _ in pairs) / min(bare for _, bare in pairs)
 

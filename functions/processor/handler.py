@@ -18,7 +18,7 @@ from functions.processor.writing import Writer
 from shared import environment, log_keys, snapshots
 from shared.clock import SystemClock
 from shared.contracts.messages import LaneMessage, LaterMessageError, MalformedMessageError
-from shared.generation.client import ClaudeClient
+from shared.generation.client import ClaudeClient, load_sdk
 from shared.metering import Meter
 from shared.queue.dispatch import WorkQueue
 from shared.store.brake import BrakeStore
@@ -133,4 +133,5 @@ def _log(disposition: Disposition) -> Disposition:
     return disposition
 
 
+load_sdk()
 snapshots.keep_ready(processor, environ=os.environ)

@@ -52,6 +52,7 @@ __all__ = [
     "ClaudeSettings",
     "Generation",
     "PaidCallsForbiddenError",
+    "load_sdk",
     "paid_calls_forbidden",
 ]
 
@@ -102,6 +103,17 @@ class ClaudeSettings(Protocol):
     def price_table_json(self) -> str:
         """Prices (:func:`shared.generation.pricing.parse_price_table`); empty are the built-in ones."""
         ...
+
+
+def load_sdk() -> None:
+    """Load all of Claude's SDK that a call needs: in a bundle it loads only what is asked for. Nothing is sent.
+
+    A function that starts is given more of a processor than one that answers, and a snapshot holds what was loaded
+    before it; but where the key stands in a secret, there is no client before the first call.
+    """
+    with httpx2.Client() as http_client:
+        client = Anthropic(api_key="none", max_retries=0, http_client=http_client, open_telemetry=False)
+        _ = client.messages.with_raw_response
 
 
 class ClaudeClient:

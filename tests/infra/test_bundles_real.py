@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -42,6 +44,29 @@ def test_bundle_is_small_and_starts_fast_in_little_memory_when_built_from_its_lo
     assert {source.with_suffix("") for source in folder.rglob("*.py")} == compiled
     assert imports.ratio(function, folder, runtime) <= imports.CEILINGS[function]
     assert memory.measure(stage, function, folder, runtime).peak_megabytes <= memory.CEILINGS[function]
+
+
+def test_sdk_is_loaded_when_the_processor_starts(runtime: Path, tmp_path: Path) -> None:
+    folder = imports.build("processor", tmp_path)
+    asked = (
+        "import sys, functions.processor.handler\n"
+        "started = set(sys.modules)\n"
+        "from shared.generation.client import ClaudeClient\n"
+        "from shared.generation.pricing import parse_price_table\n"
+        "ClaudeClient(api_key='none', base_url='http://127.0.0.1:9', prices=parse_price_table(''))\n"
+        "print(sum(name.startswith('anthropic') for name in started))\n"
+        "print(*sorted(name for name in set(sys.modules) - started))"
+    )
+    told = subprocess.run(  # noqa: S603  our own interpreter and our own text
+        [sys.executable, "-S", "-c", asked],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": f"{folder}:{runtime}", "AWS_DEFAULT_REGION": "us-east-1"},
+    ).stdout.splitlines()
+
+    assert int(told[0]) > 50
+    assert told[1:] == [""]
 
 
 @pytest.mark.parametrize("function", imports.FUNCTIONS)
