@@ -111,8 +111,11 @@ def load_sdk() -> None:
     A function that starts is given more of a processor than one that answers, and a snapshot holds what was loaded
     before it; but where the key stands in a secret, there is no client before the first call.
     """
-    with httpx2.Client() as http_client:
-        client = Anthropic(api_key="none", max_retries=0, http_client=http_client, open_telemetry=False)
+    # Without the environment: a proxy or a certificate that is wrong must fail a call, which is told, not a start.
+    with httpx2.Client(transport=httpx2.BaseTransport(), trust_env=False) as http_client:
+        client = Anthropic(
+            api_key="none", base_url=REAL_BASE_URL, max_retries=0, http_client=http_client, open_telemetry=False
+        )
         _ = client.messages.with_raw_response
 
 

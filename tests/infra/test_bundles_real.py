@@ -69,6 +69,20 @@ def test_sdk_is_loaded_when_the_processor_starts(runtime: Path, tmp_path: Path) 
     assert told[1:] == [""]
 
 
+def test_processor_starts_when_the_environment_would_fail_a_call(runtime: Path, tmp_path: Path) -> None:
+    folder = imports.build("processor", tmp_path)
+    subprocess.run(
+        [sys.executable, "-S", "-c", "import functions.processor.handler"],
+        check=True,
+        env={
+            "PYTHONPATH": f"{folder}:{runtime}",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "ALL_PROXY": "bogus://x",
+            "SSL_CERT_FILE": "/nonexistent.pem",
+        },
+    )
+
+
 @pytest.mark.parametrize("function", imports.FUNCTIONS)
 def test_bundle_runs_where_it_is_sent_when_it_was_built_elsewhere(function: str, tmp_path: Path) -> None:
     shipped = json.loads((ROOT / "cdk.json").read_text("utf-8"))["context"]["platform"]
