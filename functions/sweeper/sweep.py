@@ -102,6 +102,8 @@ class Swept:
     mismatched: int = 0
     repaired: Counter[str] = field(default_factory=Counter)
     is_whole: bool = False
+    is_topic_silent: bool = False
+    """A notification got no answer: every further one would take as long, and keep the other jobs waiting."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,12 @@ class Sweeper:
             ledger = watched.ledger()
             if ledger is not None and ledger.check_at is not None and ledger.check_at <= started + _AHEAD:
                 self._look(ledger, watched.spec(), started, swept, go_on)
-        except (StoreUnavailableError, QueueUnavailableError, TopicUnavailableError) as error:
+        except TopicUnavailableError as error:
+            swept.failed += 1
+            swept.is_topic_silent = True
+            self.logger.warning("an end could not be told of", **names_in_key(watched.key), exc_info=error)
+            self._put_off(watched, started)
+        except (StoreUnavailableError, QueueUnavailableError) as error:
             swept.failed += 1  # the next run finds it where it is
             self.logger.warning("a look was cut short", **names_in_key(watched.key), exc_info=error)
         except Exception:
@@ -178,6 +185,8 @@ class Sweeper:
         for repair in plan.repairs:
             name = type(repair).__name__
             try:
+                if swept.is_topic_silent and isinstance(repair, Finalize | Notify):
+                    self._end_untold(repair, after)
                 after = self._carry_out(repair, after, spec, started, go_on)
             except RefusedError as refused:
                 self.logger.info("somebody was faster", repair=name, **names)
@@ -186,6 +195,12 @@ class Sweeper:
                 swept.repaired[name] += 1
                 self.logger.info("repaired", repair=str(repair), **names)
         self._set_next(ledger, after, started)
+
+    def _end_untold(self, repair: Finalize | Notify, ledger: Ledger) -> None:
+        """The job ends now all the same; that it did is for the next run to tell."""
+        if isinstance(repair, Finalize):
+            self.closer.end(ledger)
+        raise TopicUnavailableError("the topic has not answered in this run")
 
     def plan(self, ledger: Ledger, spec: JobSpec, now: datetime) -> Plan:
         """What a look at the job comes to."""
@@ -196,7 +211,7 @@ class Sweeper:
         if new == before.check_at:
             return
         try:
-            self.ledgers.look(before, new=new)
+            self.ledgers.look(before, new=new, paused_in=after.epoch if after.status is JobStatus.PAUSED else None)
         except RefusedError:
             # The job's end was told and it has left the list, or a retry, a resume or another sweeper set the time.
             return

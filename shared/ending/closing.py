@@ -40,16 +40,21 @@ class Closer:
 
         ``image`` may be old: a later generation may run, or the work be done already. Conditions tell.
         """
+        ended = self.end(image)
+        return ended if isinstance(ended, str) else self.notify(ended)
+
+    def end(self, image: Ledger) -> Ledger | str:
+        """The first half of :meth:`close`: the ledger whose end is to be told, or why there is nothing to tell."""
         try:
             ledger = self.ledgers.finalize(image, now=self.clock.now(), actor=self.actor)
         except RefusedError as refused:
             now = refused_ledger(refused)
             if now is None:
                 return "the job is gone"
-            if now.generation != image.generation or not now.final:
-                return "the image is old"
             ledger = now
-        return self.notify(ledger)
+        if ledger.generation != image.generation or not ledger.final:
+            return "the image is old"  # another told, and somebody retried, before the end was read again
+        return ledger
 
     def notify(self, ledger: Ledger) -> str:
         """Tell that a final ``ledger`` has ended, unless that was told; then record it."""

@@ -475,9 +475,19 @@ def redrive(ledger: Ledger, *, lane: int, index: int, epoch: int, redrives: int,
     return _written(ledger.with_lane(lane, stuck.evolve(redrives=stuck.redrives + 1)), actor)
 
 
-def look(ledger: Ledger, *, old: datetime, new: datetime) -> Ledger:
-    """The sweeper has looked. No version, no actor: nothing about the job has changed."""
+def look(ledger: Ledger, *, old: datetime, new: datetime, paused_in: int | None = None) -> Ledger:
+    """The sweeper has looked. No version, no actor: nothing about the job has changed.
+
+    Args:
+        ledger: the ledger.
+        old: when it was due.
+        new: when it is looked at next.
+        paused_in: where it was seen paused, the epoch: it may be put off for days, and must not be if somebody resumed
+            or cancelled it meanwhile, who may have left the time as it was.
+    """
     _require(ledger.check_at == old, "look", "another looked")
+    rests = ledger.status is JobStatus.PAUSED and ledger.epoch == paused_in
+    _require(paused_in is None or rests, "look", "the job rests no more")
     return ledger.evolve(check_at=new)
 
 

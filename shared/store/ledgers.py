@@ -349,11 +349,11 @@ class LedgerStore:
         )
         return self._write("redrive", change)
 
-    def look(self, ledger: Ledger, *, new: datetime) -> Ledger:
-        """The sweeper has looked, and looks again at ``new``."""
+    def look(self, ledger: Ledger, *, new: datetime, paused_in: int | None = None) -> Ledger:
+        """The sweeper has looked, and looks again at ``new``; ``paused_in`` is the epoch in which it saw a job rest."""
         if ledger.check_at is None:
             raise RefusedError("look", [None])
-        return self._write("look", transitions.look(_key(ledger), old=ledger.check_at, new=new))
+        return self._write("look", transitions.look(_key(ledger), old=ledger.check_at, new=new, paused_in=paused_in))
 
     def dispatched(self, ledger: Ledger, *, cursor: int, actor: str) -> Ledger:
         """The messages up to ``cursor`` of this round stand in the queue."""

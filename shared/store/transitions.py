@@ -571,13 +571,17 @@ def redrive(key: Key, *, lane: int, index: int, epoch: int, redrives: int, actor
     )
 
 
-def look(key: Key, *, old: datetime, new: datetime) -> Change:
+def look(key: Key, *, old: datetime, new: datetime, paused_in: int | None = None) -> Change:
     """No version and no actor: the journal must not tell of it.
 
     Only of a job that stands in the sweeper's list: the time of one that was told of, or deleted, means something else.
+    And one that was seen paused, in the epoch ``paused_in``, must rest still ★: it may be put off until its deadline.
     """
     values: Row = {"old": to_iso(old), "new": to_iso(new), "watch": watch_shard(job_id_of(key["sk"]))}
     condition = "check_at = :old AND watch = :watch"
+    if paused_in is not None:
+        condition += " AND status = :paused AND epoch = :epoch"
+        values = {**values, "paused": JobStatus.PAUSED.value, "epoch": paused_in}
     return Change(key=key, condition=condition, sets=("check_at = :new",), values=values)
 
 

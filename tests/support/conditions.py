@@ -574,6 +574,7 @@ def _sweeps() -> list[Rule]:
     stuck = make_ledger(lane, make_lane(), epoch=2)
     untried = stuck.with_lane(0, lane.evolve(redrives=0))
     watched = make_ledger()
+    resting = make_ledger(status=JobStatus.PAUSED, epoch=1)
     rounds = make_ledger(epoch=1, round=2, cursor=3)
     driven = make_ledger(drive=Drive.CLIENT, status=JobStatus.CANCELLING, round=1, cursor=2)
     return [
@@ -614,6 +615,18 @@ def _sweeps() -> list[Rule]:
                     check_at=None,
                     notified_generation=1,
                 ),
+            },
+        ),
+        Rule(
+            "look at a job that rests",
+            resting,
+            steps.look(resting, new=at(86_400)),
+            resting.evolve(check_at=at(86_400)),
+            {
+                # Whoever resumes or cancels a job that is due leaves the time as it is.
+                "resumed": resting.evolve(status=JobStatus.PROCESSING, epoch=2),
+                "resumed and paused again": resting.evolve(epoch=2),
+                "cancelled": make_ledger(make_lane(lease=make_lease()), status=JobStatus.CANCELLING, epoch=1),
             },
         ),
         Rule(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared.errors import TransitionRefusedError
 from shared.jobs import transitions
-from shared.jobs.statuses import CancelReason, OnError, PauseReason
+from shared.jobs.statuses import CancelReason, JobStatus, OnError, PauseReason
 from tests.support.ledgers import ACTOR, NOW
 
 if TYPE_CHECKING:
@@ -410,9 +410,10 @@ def look(seen: Ledger, *, new: datetime) -> Step:
     def pure(ledger: Ledger) -> Ledger:
         if seen.check_at is None:
             raise TransitionRefusedError("look", "nobody looks at this job any more")
-        return transitions.look(ledger, old=seen.check_at, new=new)
+        return transitions.look(ledger, old=seen.check_at, new=new, paused_in=paused_in)
 
-    return Step("look", pure, lambda store: store.look(seen, new=new), seen)
+    paused_in = seen.epoch if seen.status is JobStatus.PAUSED else None
+    return Step("look", pure, lambda store: store.look(seen, new=new, paused_in=paused_in), seen)
 
 
 def dispatched(seen: Ledger, *, cursor: int) -> Step:

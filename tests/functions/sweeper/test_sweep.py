@@ -341,6 +341,72 @@ def test_job_is_told_of_by_the_next_run_when_the_topic_did_not_answer(
     assert workshop.ledger(job).notified_generation == 1
 
 
+@pytest.mark.acceptance(32)
+def test_topic_is_asked_once_a_run_and_holds_nobody_up_when_it_does_not_answer(
+    workshop: Workshop, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = [workshop.job(1) for _ in range(3)]
+    for job in ended:
+        workshop.advance(workshop.message(job))
+    workshop.ledgers.finalize(workshop.ledger(ended[0]), now=clock.now(), actor="finalizer")
+    clock.advance(30)
+    waiting = [workshop.job(1) for _ in range(3)]
+    clock.advance(570)
+    asked = []
+
+    def hangs(*_: object) -> None:
+        asked.append(clock.now())
+        clock.advance(21)
+        raise TopicUnavailableError("away")
+
+    monkeypatch.setattr(workshop.topic, "publish", hangs)
+    started = clock.now()
+    swept = workshop.sweep()
+    monkeypatch.undo()
+
+    assert (swept.looked, swept.failed, swept.is_whole, dict(swept.repaired)) == (6, 3, True, {"Dispatch": 3})
+    assert len(asked) == 1
+    assert [workshop.ledger(job).cursor for job in waiting] == [1, 1, 1]
+    # They have ended, and are not at the head of the list, where the next run would begin with them.
+    assert [workshop.ledger(job).status for job in ended] == [JobStatus.COMPLETED] * 3
+    assert {workshop.ledger(job).check_at for job in ended} == {started + timedelta(seconds=60)}
+
+    clock.advance(60)
+    workshop.sweep()
+    assert {body["id"] for body, _ in workshop.topic.published} == {f"{job.job_id}:1" for job in ended}
+
+
+@pytest.mark.acceptance(32)
+@pytest.mark.parametrize("then", ["resume", "resume and pause", "cancel"])
+def test_job_is_looked_at_within_a_minute_when_somebody_moved_it_while_the_sweeper_saw_it_rest(
+    workshop: Workshop, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    job = workshop.job(2, deadline_minutes=1_440)
+    hold(workshop, job)
+    workshop.ledgers.pause(workshop.ledger(job), reason=PauseReason.USER, actor="user:test")
+    clock.advance(600)  # the holder is dead, and the job is due
+    plan = Sweeper.plan
+
+    def while_a_person_goes_on(sweeper: Sweeper, ledger: Ledger, spec: JobSpec, now: datetime) -> Plan:
+        planned = plan(sweeper, ledger, spec, now)
+        assert ledger.check_at is not None
+        if then == "cancel":
+            workshop.ledgers.cancel(ledger, reason=CancelReason.USER, check_at=ledger.check_at, actor="user:test")
+        else:
+            workshop.ledgers.resume(ledger, more_microusd=0, check_at=ledger.check_at, actor="user:test")
+        if then == "resume and pause":
+            workshop.ledgers.pause(workshop.ledger(job), reason=PauseReason.USER, actor="user:test")
+        return planned
+
+    monkeypatch.setattr(Sweeper, "plan", while_a_person_goes_on)
+    workshop.sweep()
+    monkeypatch.undo()
+
+    after = workshop.ledger(job)
+    assert after.check_at is not None
+    assert after.check_at <= clock.now() + timedelta(seconds=60)
+
+
 @pytest.mark.parametrize("limited_by", ["jobs", "time"])
 def test_next_run_begins_where_this_one_ended_when_there_is_too_much(
     workshop: Workshop, clock: ManualClock, limited_by: str

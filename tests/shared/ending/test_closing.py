@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from shared.errors import ErrorCode, item_error
 from shared.jobs.statuses import CancelReason, JobStatus, PauseReason
+from shared.store.dynamodb import RefusedError
+from shared.store.keys import ledger_key
 from tests.support.workshop import Workshop
 
 if TYPE_CHECKING:
     from shared.jobs.ledger import Ledger
+    from shared.store.ledgers import LedgerStore
     from tests.support.clock import ManualClock
     from tests.support.resources import QueueHandle, TableHandle
 
@@ -123,6 +126,46 @@ def test_old_image_changes_nothing_when_the_job_was_retried_since(workshop: Work
     assert workshop.finalizer().close(job) == "the image is old"
     assert workshop.ledger(job) == before
     assert len(workshop.topic.published) == 1
+
+
+@pytest.mark.acceptance(33)
+@pytest.mark.parametrize("is_refused", [True, False])
+def test_generation_is_not_told_before_its_end_when_another_told_and_somebody_retried_meanwhile(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, is_refused: bool
+) -> None:
+    job = _run(workshop, 2, failing=(1,))
+    finalize = type(workshop.ledgers).finalize
+
+    def then_others_were_faster(ledgers: LedgerStore, image: Ledger, **arguments: Any) -> Ledger:
+        """The end is written; before it is read again, another closer tells of it, and a person retries."""
+        monkeypatch.undo()
+        final = finalize(ledgers, image, **arguments)
+        workshop.finalizer().notify(final)
+        workshop.ledgers.retry(
+            workshop.ledger(job),
+            work=[[1]],
+            errors={},
+            firsts={},
+            deadline_at=None,
+            usage_period="",
+            now=workshop.clock.now(),
+            check_at=workshop.clock.now(),
+            actor="user:test",
+        )
+        if is_refused:
+            raise RefusedError("finalize", [workshop.table.get(ledger_key(job.project_id, job.job_id))])
+        return workshop.ledger(job)
+
+    monkeypatch.setattr(type(workshop.ledgers), "finalize", then_others_were_faster)
+
+    assert workshop.finalizer().close(job) == "the image is old"
+
+    assert [body["id"] for body, _ in workshop.topic.published] == [f"{job.job_id}:1"]
+    running = workshop.ledger(job)
+    assert (running.generation, running.notified_generation, running.final) == (2, 1, False)
+    workshop.advance(workshop.message(job))
+    workshop.finalizer().close(workshop.ledger(job))
+    assert [body["id"] for body, _ in workshop.topic.published] == [f"{job.job_id}:1", f"{job.job_id}:2"]
 
 
 def test_nothing_happens_when_the_job_is_gone(workshop: Workshop) -> None:

@@ -80,6 +80,7 @@ EXPECTED: dict[str, list[Told]] = {
     "first redrive": [("lane.redriven", None, None, 3, None, "redrive 1")],
     "redrive": [("lane.redriven", None, None, 3, None, "redrive 2")],
     "look": [],
+    "look at a job that rests": [],
     "dispatched": [],
     "handoff": [("job.handed_off", "client", "queue", None, None, None)],
 }
