@@ -219,7 +219,11 @@ class TemplateStore:
         try:
             row = self.table.update("mark_template", change)
         except RefusedError as refused:
-            raise PreconditionError("mark_template", "the template has changed") from refused
+            # A row that stands as this write leaves it: an earlier try's answer was lost, or another wanted the same.
+            marked = refused.row
+            if marked is None or marked["version"] != template.version or ("deleted_at" in marked) != bool(sets):
+                raise PreconditionError("mark_template", "the template has changed") from refused
+            row = marked
         return template_from_row(row, template.template_id)
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shared.errors import PreconditionError
 from shared.generation.kinds import KINDS
 from shared.store.presets import PresetStore
 from shared.store.templates import TemplateStore
@@ -149,6 +150,49 @@ def test_a_change_whose_answer_was_lost_is_answered_again_when_it_is_repeated(de
     assert answers[0].json == answers[1].json
     assert [answer.status for answer in deletions] == [204, 204]
     assert client.put(path, FRIENDLY, headers=if_match(1, path)).status == 409
+
+
+@pytest.mark.acceptance(42)
+@pytest.mark.parametrize("what", ["delete", "restore"])
+def test_a_deletion_and_its_undoing_are_no_race_with_themselves_when_an_answer_was_lost(
+    desk: FrontDesk, what: str
+) -> None:
+    def ask(calls: Calls) -> tuple[str, int]:
+        path = made(desk).headers["location"]
+        if what == "restore":
+            assert desk.client().delete(path, headers=if_match(1, path)).status == 204
+        calm, desk.dynamodb = desk.dynamodb, watched(desk.dynamodb, calls)
+        if what == "delete":
+            answer = desk.client().delete(path, headers=if_match(1, path))
+        else:
+            answer = desk.client().post(f"{path}/restore", {})
+        desk.dynamodb = calm
+        return path, answer.status
+
+    _, usual = ask(counted := Calls())
+    write = counted.made.index("update_item") + 1
+
+    path, status = ask(calls := Calls(lose=frozenset({write})))
+
+    assert calls.made[write - 1 : write + 1] == ["update_item"] * 2
+    assert status == usual == {"delete": 204, "restore": 200}[what]
+    assert (desk.client().get(path).json["deleted_at"] is None) is (what == "restore")
+
+
+@pytest.mark.parametrize("what", ["delete", "restore"])
+def test_a_template_that_changed_meanwhile_keeps_its_mark(desk: FrontDesk, clock: ManualClock, what: str) -> None:
+    path = made(desk).headers["location"]
+    store = TemplateStore(desk.store())
+    seen = store.read(desk.project, path.rpartition("/")[2])
+    assert seen is not None
+    assert desk.client().put(path, FRIENDLY, headers=if_match(1, path)).status == 200
+    if what == "restore":
+        assert desk.client().delete(path, headers=if_match(2, path)).status == 204
+
+    with pytest.raises(PreconditionError):
+        store.delete(desk.project, seen, now=clock.now()) if what == "delete" else store.restore(desk.project, seen)
+
+    assert (desk.client().get(path).json["deleted_at"] is None) is (what == "delete")
 
 
 @pytest.mark.acceptance(42)
