@@ -23,6 +23,10 @@ def contradictions(ledger: Ledger) -> tuple[str, ...]:
         f"held is {ledger.held}, but {leases} lanes have a lease": ledger.held == leases,
         f"a count is negative: {counts}": min(counts) >= 0,
     }
+    if ledger.cancel_reason is None:
+        told = sum(ledger.errors.values())
+        claims[f"{ledger.counts.cancelled} items are cancelled, but the job is not"] = ledger.counts.cancelled == 0
+        claims[f"{ledger.failed} items have failed, but the errors tell of {told}"] = ledger.failed == told
     if ledger.final:
         claims[f"the job has ended, but {ledger.open} items are open"] = ledger.open == 0
     elif ledger.status is JobStatus.CANCELLING:

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.errors import ErrorCode
 from shared.jobs.consistency import contradictions, unsettled_lanes
-from shared.jobs.statuses import FINAL, JobStatus
+from shared.jobs.statuses import FINAL, CancelReason, JobStatus
 from tests.support.conditions import RULES
 from tests.support.ledgers import make_lane, make_lease, make_ledger
 
@@ -18,8 +19,17 @@ HELD = make_ledger(make_lane(1, lease=make_lease()), make_lane(), status=JobStat
 @pytest.mark.parametrize("status", JobStatus)
 def test_ledger_agrees_with_itself_when_its_counts_follow_from_its_lanes(status: JobStatus) -> None:
     lanes = (make_lane(1), make_lane(1, lease=None if status in FINAL else make_lease()))
+    over = status in {JobStatus.CANCELLING, *FINAL}
+    reason = CancelReason.USER if over else None
 
-    assert contradictions(make_ledger(*lanes, status=status)) == ()
+    assert contradictions(make_ledger(*lanes, status=status, cancel_reason=reason)) == ()
+
+
+def test_ledger_agrees_with_itself_when_every_item_was_settled() -> None:
+    lanes = (make_lane(2), make_lane(2))
+    errors = {ErrorCode.REFUSED: 1}
+
+    assert contradictions(make_ledger(*lanes, status=JobStatus.PARTIALLY_FAILED, errors=errors)) == ()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
@@ -35,6 +45,8 @@ def test_transition_leaves_no_contradiction_when_there_was_none(rule: object) ->
         HELD.evolve(held=2, queued=1),
         HELD.evolve(open=2),
         HELD.evolve(completed=3),
+        HELD.evolve(completed=0),
+        HELD.evolve(completed=0, failed=1),
         HELD.with_lane(1, make_lane(1)),
         HELD.evolve(failed=-1),
         HELD.evolve(status=JobStatus.CANCELLING),
