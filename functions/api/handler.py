@@ -12,8 +12,6 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger
-
 from functions.api.edge import Edge
 from functions.api.routes import ROUTES
 from functions.api.services import Services
@@ -21,6 +19,7 @@ from functions.api.settings import ApiSettings
 from shared import environment, snapshots
 from shared.clock import SystemClock
 from shared.errors import SettingsError
+from shared.logs import function_logger
 from shared.metering import Meter
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ __all__ = ["handler"]
 gc.freeze()  # what is loaded stays: later collections need not look at it, and forked workers share it
 gc.enable()
 
-logger = Logger(service="api")
+logger = function_logger("api")
 
 
 @cache

@@ -7,14 +7,13 @@ import random
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from aws_lambda_powertools import Logger
-
 from functions.dead_letters.redriver import ACTOR, Redriver
 from functions.dead_letters.settings import DeadLettersSettings
 from shared import environment, log_keys, snapshots
 from shared.clock import SystemClock
 from shared.contracts.messages import LaneMessage, LaterMessageError, MalformedMessageError
 from shared.errors import QueueUnavailableError
+from shared.logs import function_logger
 from shared.metering import Meter
 from shared.queue.dispatch import WorkQueue
 from shared.store.dynamodb import DynamoTable
@@ -34,7 +33,7 @@ __all__ = ["handler"]
 _LATER_SECONDS: Final = 60.0
 """How long a letter waits that this version does not understand."""
 
-logger = Logger(service="dead_letters")
+logger = function_logger("dead_letters")
 
 
 @cache

@@ -6,13 +6,12 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger
-
 from functions.finalizer.settings import FinalizerSettings
 from shared import environment, log_keys, snapshots
 from shared.clock import SystemClock
 from shared.ending.closing import Closer
 from shared.ending.topic import SnsTopic
+from shared.logs import function_logger
 from shared.store.attributes import from_attributes
 from shared.store.dynamodb import DynamoTable
 from shared.store.items import ItemStore
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["handler"]
 
-logger = Logger(service="finalizer")
+logger = function_logger("finalizer")
 
 
 @cache

@@ -6,14 +6,13 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from aws_lambda_powertools import Logger
-
 from functions.journal.counting import count
 from functions.journal.settings import JournalSettings
 from functions.journal.write import Journal
 from shared import environment, log_keys, snapshots
 from shared.clock import SystemClock
 from shared.errors import CorruptRowError
+from shared.logs import function_logger
 from shared.metering import Meter
 from shared.store.dynamodb import DynamoTable
 from shared.store.events import EventStore
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["handler"]
 
-logger = Logger(service="journal")
+logger = function_logger("journal")
 
 Response = dict[str, list[dict[str, str]]]
 _DONE: Final[Response] = {"batchItemFailures": []}

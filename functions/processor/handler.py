@@ -8,8 +8,6 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger
-
 from functions.processor.braking import Gate
 from functions.processor.process import Delivery, Processor
 from functions.processor.secret_key import KeyedClaude, SecretKey
@@ -19,6 +17,7 @@ from shared import environment, log_keys, snapshots
 from shared.clock import SystemClock
 from shared.contracts.messages import LaneMessage, LaterMessageError, MalformedMessageError
 from shared.generation.client import ClaudeClient, load_sdk
+from shared.logs import function_logger
 from shared.metering import Meter
 from shared.queue.dispatch import WorkQueue
 from shared.store.brake import BrakeStore
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["handler"]
 
-logger = Logger(service="processor")
+logger = function_logger("processor")
 
 
 @cache

@@ -169,7 +169,14 @@ class Processor:
         except ItemError as error:
             self._count(error, started)
             self.meter.count("CallsFailed", code=error.code.value)
-            self.logger.warning("the call failed", code=error.code, exc_info=error)
+            # Its words stay on the item: Claude's explanation of a refusal is a text that nobody else should read.
+            self.logger.warning(
+                "the call failed",
+                code=error.code,
+                cause=type(error.__cause__).__name__ if error.__cause__ else None,
+                http_status=error.http_status,
+                claude_request_id=error.claude_request_id,
+            )
             self.gate.heed(error, admission)
             return self.settler.met(turn, error)
         except CallCancelledError as error:
@@ -218,5 +225,5 @@ class Processor:
         except Exception as error:
             # The outermost edge of an item: whatever a kind or the client did not foresee fails this item, with a
             # code and a trace id, and never the lane.
-            self.logger.exception("an item met a fault of ours")
+            self.logger.exception("an item met a fault of ours", code=ErrorCode.INTERNAL_ERROR)
             raise item_error(ErrorCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}") from error

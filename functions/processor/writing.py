@@ -66,8 +66,8 @@ class Writer:
         try:
             item_input = kind.validate(item.input)
         except ValidationError as error:
-            told = f"the stored input does not fit {spec.kind}: {misfit(error)}"
-            raise item_error(ErrorCode.INVALID_REQUEST, told) from error
+            told = f"the stored input does not fit {spec.kind}: {misfit(error, kind.input_model)}"
+            raise item_error(ErrorCode.INVALID_REQUEST, told) from None
         return self.claude.generate(
             kind.prompt(item_input),
             model=spec.model,

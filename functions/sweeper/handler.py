@@ -6,8 +6,6 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger
-
 from functions.sweeper.erase import Eraser
 from functions.sweeper.settings import SweeperSettings
 from functions.sweeper.sweep import ACTOR, SECONDS_FOR_THE_LAST, Sweeper
@@ -15,6 +13,7 @@ from shared import environment, snapshots
 from shared.clock import SystemClock
 from shared.ending.closing import Closer
 from shared.ending.topic import SnsTopic
+from shared.logs import function_logger
 from shared.metering import Meter
 from shared.queue.dispatch import WorkQueue
 from shared.store.dynamodb import DynamoTable
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["handler"]
 
-logger = Logger(service="sweeper")
+logger = function_logger("sweeper")
 
 
 @cache

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import boto3
-from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.sweeper.sweep import Sweeper, Swept, plan_of
@@ -24,6 +23,7 @@ from shared.ending.topic import SnsTopic
 from shared.errors import PressroomError, StoreUnavailableError
 from shared.jobs.quotas import Usage, month_of
 from shared.jobs.statuses import CancelReason
+from shared.logs import function_logger
 from shared.queue.dispatch import WorkQueue, slots_ahead
 from shared.store.dynamodb import DynamoTable, RefusedError
 from shared.store.intake import IntakeStore
@@ -228,7 +228,7 @@ class Operator:
             queue=WorkQueue(sqs, queue_url),
             closer=Closer(ledgers, items, SnsTopic(sns, topic_arn), self.clock, actor=self.name),
             clock=self.clock,
-            logger=Logger(service="sweeper", stream=sys.stderr, level="WARNING"),
+            logger=function_logger("sweeper", stream=sys.stderr, level="WARNING"),
             meter=_uncounted,
         )
         return sweeper.sweep(lambda: ends - time.monotonic())

@@ -14,7 +14,7 @@ class BadFieldView(BaseModel):
     ``/headers/``, which no body has.
     """
 
-    model_config = ConfigDict(frozen=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, defer_build=True, hide_input_in_errors=True)
 
     pointer: str
     detail: str
@@ -23,7 +23,7 @@ class BadFieldView(BaseModel):
 class Problem(BaseModel):
     """A problem. ``extra`` members, such as the job's ``status`` of an illegal transition, follow these."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True, hide_input_in_errors=True)
 
     type: str = "about:blank"
     title: str

@@ -62,7 +62,9 @@ Usd = float
 """Dollars; integer micro-dollars in storage."""
 
 # Schemas are built at a model's first use: most requests need few of them, and a cold start pays for each.
-_VIEW: Final = ConfigDict(frozen=True, defer_build=True, serialize_by_alias=True, validate_by_name=True)
+_VIEW: Final = ConfigDict(
+    frozen=True, defer_build=True, serialize_by_alias=True, validate_by_name=True, hide_input_in_errors=True
+)
 
 
 class HealthView(BaseModel):

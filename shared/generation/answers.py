@@ -145,7 +145,8 @@ def judge(answer: HttpAnswer, prompt: Prompt, *, model: str, prices: PriceTable)
     try:
         output = prompt.output_model.model_validate_json(message.text)
     except ValidationError as error:
-        raise failed(ErrorCode.MALFORMED_OUTPUT, f"the output does not fit its schema: {misfit(error)}") from error
+        told = misfit(error, prompt.output_model)
+        raise failed(ErrorCode.MALFORMED_OUTPUT, f"the output does not fit its schema: {told}") from None
     return Generation(
         output=output.model_dump_json(),
         input_tokens=usage.input_tokens,
@@ -165,8 +166,8 @@ def _read(answer: HttpAnswer) -> _Message:
         elif any(detail["type"] == "json_invalid" for detail in error.errors(include_url=False)):
             code, text = ErrorCode.NETWORK, f"the answer ended in the middle, after {len(answer.content)} bytes"
         else:
-            code, text = ErrorCode.PROVIDER_ERROR, f"the answer is no message: {misfit(error)}"
-        raise item_error(code, text, http_status=answer.status_code, claude_request_id=answer.request_id) from error
+            code, text = ErrorCode.PROVIDER_ERROR, f"the answer is no message: {misfit(error, _Message)}"
+        raise item_error(code, text, http_status=answer.status_code, claude_request_id=answer.request_id) from None
 
 
 def _refusal(details: _StopDetails | None) -> str:

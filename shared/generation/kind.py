@@ -86,4 +86,5 @@ class Kind(Generic[InputT, OutputT]):
         try:
             return self.markdown(self.validate(values), self.output_model.model_validate(output))
         except ValidationError as error:
-            raise CorruptRowError(f"a stored {self.name} does not fit its kind: {misfit(error)}") from error
+            told = misfit(error, self.input_model, self.output_model)
+            raise CorruptRowError(f"a stored {self.name} does not fit its kind: {told}") from None

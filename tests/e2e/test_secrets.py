@@ -99,7 +99,11 @@ def pressroom(runtime: LocalRuntime, token: str, *arguments: str) -> str:
 
 
 def test_no_key_no_token_and_no_text_is_told_when_a_run_meets_every_fault(
-    runtime: LocalRuntime, notifications: Callable[[int], list[str]], caplog: pytest.LogCaptureFixture
+    runtime: LocalRuntime,
+    notifications: Callable[[int], list[str]],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     caplog.set_level("INFO")  # gateway and pollers run in this process
     api = LocalApi(runtime.base_url).as_user("alice")
@@ -128,6 +132,7 @@ def test_no_key_no_token_and_no_text_is_told_when_a_run_meets_every_fault(
     assert "job.partially_failed" in json.dumps(told)
     options = ("--project", project)
     job_id = job.rpartition("/")[2]
+    (tmp_path / "topics.txt").write_text(f"{TEXT} [[claude: malformed]]\n{TEXT}\n")
     printed = [
         pressroom(runtime, api.token or "", "show", job_id, *options),
         pressroom(runtime, api.token or "", "events", job_id, *options),
@@ -135,6 +140,8 @@ def test_no_key_no_token_and_no_text_is_told_when_a_run_meets_every_fault(
         pressroom(runtime, api.token or "", "usage", *options),
         pressroom(runtime, f"{api.token}x", "jobs", *options),
         pressroom(runtime, api.token or "", "retry", refused.rpartition("/")[2], *options),
+        pressroom(runtime, api.token or "", "submit", str(tmp_path / "topics.txt"), *options),
+        pressroom(runtime, api.token or "", "watch", job_id, *options),
     ]
     assert job_id in printed[0]
     assert "pressroom login" in printed[4]
@@ -146,7 +153,8 @@ def test_no_key_no_token_and_no_text_is_told_when_a_run_meets_every_fault(
 
     assert (ended["counts"]["completed"], ended["counts"]["failed"]) == (3, 4)
     everything = rows(runtime)
-    written = logs(runtime.folder) + caplog.text
+    out, err = capfd.readouterr()
+    written = logs(runtime.folder) + caplog.text + out + err
     assert '"service":"processor"' in written  # a log that is empty would prove nothing
     assert any(TEXT in text(row) for row in everything)
     texts = [row for row in everything if TEXT in text(row) and not row["sk"]["S"].startswith("ITEM#")]

@@ -104,7 +104,9 @@ def message_body(request: MessageRequest, request_id: str, fault: Fault | None =
         case Fault.EMPTY:
             text = ""
         case Fault.MALFORMED:
-            text = json.dumps({"note": "this is not what the schema asks for"})
+            # As a model's may: with the item's own words, for a value and for a key.
+            topic = _topic(request)
+            text = json.dumps({"note": topic, topic: "this is not what the schema asks for"}, ensure_ascii=False)
         case _:
             pass
     return {
@@ -115,7 +117,7 @@ def message_body(request: MessageRequest, request_id: str, fault: Fault | None =
         "content": [{"type": "text", "text": text}] if text else [],
         "stop_reason": stop_reason,
         "stop_sequence": None,
-        "stop_details": _REFUSAL if stop_reason == "refusal" else None,
+        "stop_details": _refusal(request) if stop_reason == "refusal" else None,
         "usage": {"input_tokens": request.input_tokens, "output_tokens": max(1, _tokens(text))},
     }
 
@@ -154,26 +156,28 @@ def events(message: Mapping[str, Any], *, interrupted: bool = False, error_type:
     yield _event("message_stop")
 
 
-_REFUSAL: Final = {
-    "type": "refusal",
-    "category": "general_harms",
-    "explanation": "The item's text asked the offline Claude to refuse.",
-}
-
-
 def _event(name: str, **fields: object) -> bytes:
     return f"event: {name}\ndata: {json.dumps({'type': name, **fields})}\n\n".encode()
 
 
 def _text(request: MessageRequest) -> str:
-    topic = _TOPIC.search(request.text)
     length = _LENGTH.search(request.text)
     words = int(length.group(1)) if length else _DEFAULT_WORDS
     seed = int.from_bytes(hashlib.sha256(request.text.encode("utf-8", "replace")).digest()[:8])
-    author = Author(without(topic.group(1) if topic else request.text[:80]), seed)
+    author = Author(_topic(request), seed)
     if request.schema is None:
         return author.paragraphs(words)
     return json.dumps(fill(request.schema, author, words=words), ensure_ascii=False)
+
+
+def _refusal(request: MessageRequest) -> dict[str, str]:
+    told = f"The item's text asked the offline Claude to refuse {_topic(request)!r}."
+    return {"type": "refusal", "category": "general_harms", "explanation": told}
+
+
+def _topic(request: MessageRequest) -> str:
+    topic = _TOPIC.search(request.text)
+    return without(topic.group(1) if topic else request.text[:80])
 
 
 def _texts(messages: list[Any]) -> Iterator[str]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,8 +12,7 @@ from shared.errors import ErrorCode, ItemError
 from shared.generation.answers import judge
 from shared.generation.pricing import BUILT_IN
 from shared.generation.prompts import Prompt
-
-MODEL = "claude-sonnet-5-5"
+from tests.support.claude_answers import MODEL, Answer, answer, message
 
 
 class Note(BaseModel):
@@ -22,30 +20,7 @@ class Note(BaseModel):
     stars: int
 
 
-@dataclass(frozen=True)
-class Answer:
-    content: bytes
-    content_type: str = "application/json"
-    status_code: int = 200
-    request_id: str | None = "req_1"
-
-
 PROMPT = Prompt(system="s", user="u", schema={}, output_model=Note, max_tokens=100)
-
-
-def message(text: str | None = '{"text": "fine", "stars": 4}', **fields: Any) -> dict[str, Any]:
-    return {
-        "type": "message",
-        "model": "claude-sonnet-5-5-20261001",
-        "stop_reason": "end_turn",
-        "content": [] if text is None else [{"type": "text", "text": text}],
-        "usage": {"input_tokens": 100, "output_tokens": 20},
-        **fields,
-    }
-
-
-def answer(document: object) -> Answer:
-    return Answer(json.dumps(document).encode())
 
 
 def error_of(given_answer: Answer) -> ItemError:
