@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import Acknowledgment, Duration, Validations, aws_events, aws_events_targets
 from constructs import Construct
 
-from functions.sweeper.settings import SweeperSettings
+from functions.sweeper.settings import TIMEOUT_SECONDS, SweeperSettings
 from infra.function import Function
 from infra.rows import IDEMPOTENCY, JOBS, PROJECTS, USERS, allow_rows
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Sweeper"]
 
 _EVERY_SECONDS = 60
-_TIMEOUT_SECONDS = 60
-"""A run that has too much to do ends by itself before, and the next goes on."""
 
 
 class Sweeper(Construct):
@@ -53,7 +51,7 @@ class Sweeper(Construct):
                 topic_arn=topic.arn,
                 retention_days=stage.limits.get("retention_days", 0),
             ),
-            timeout_seconds=_TIMEOUT_SECONDS,
+            timeout_seconds=TIMEOUT_SECONDS,
             memory_mb=512,
         )
         allow_rows(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from functions.sweeper.erase import Eraser
 from functions.sweeper.settings import SweeperSettings
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 __all__ = ["handler"]
+
+_SECONDS_FOR_ERASING: Final = 10.0
+"""Kept for the eraser, however much there is to be looked at: what is deleted is gone in the end on busy days too."""
 
 logger = function_logger("sweeper")
 
@@ -89,7 +92,7 @@ def handler(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
-    swept = sweeper().sweep(seconds_left)
+    swept = sweeper().sweep(lambda: seconds_left() - _SECONDS_FOR_ERASING)
     erased = eraser().erase(lambda: seconds_left() > SECONDS_FOR_THE_LAST)
     summary = {
         "looked": swept.looked,

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from shared.errors import SettingsError
 
-__all__ = ["SweeperSettings"]
+__all__ = ["TIMEOUT_SECONDS", "SweeperSettings"]
+
+TIMEOUT_SECONDS: Final = 90
+"""Of the function. A run that has too much to do ends by itself before, and the next goes on.
+
+The last half minute is for a call that gets no answer, and for erasing: then a run may end beside the next one, which
+does no harm.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

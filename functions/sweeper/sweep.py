@@ -68,8 +68,8 @@ _AHEAD: Final = timedelta(seconds=15)
 if a job had to wait for the run after the next."""
 _PAGE: Final = 25
 """Jobs that are read together: few, so that none of the ledgers is old when its turn comes."""
-SECONDS_FOR_THE_LAST: Final = 10.0
-"""A run begins nothing new when it has less time than that: the longest step is one that DynamoDB throttles."""
+SECONDS_FOR_THE_LAST: Final = 25.0
+"""A run asks AWS for nothing new when it has less time than that: the longest call is one that gets no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +183,8 @@ class Sweeper:
             )
         after = ledger
         for repair in plan.repairs:
+            if not go_on():
+                return  # it is due still, and the next run begins with it
             name = type(repair).__name__
             try:
                 if swept.is_topic_silent and isinstance(repair, Finalize | Notify):
@@ -194,7 +196,8 @@ class Sweeper:
             else:
                 swept.repaired[name] += 1
                 self.logger.info("repaired", repair=str(repair), **names)
-        self._set_next(ledger, after, started)
+        if go_on():
+            self._set_next(ledger, after, started)
 
     def _end_untold(self, repair: Finalize | Notify, ledger: Ledger) -> None:
         """The job ends now all the same; that it did is for the next run to tell."""

@@ -9,7 +9,7 @@ from functions.dead_letters.settings import DeadLettersSettings
 from functions.finalizer.settings import FinalizerSettings
 from functions.journal.settings import JournalSettings
 from functions.processor.settings import ProcessorSettings
-from functions.sweeper.settings import SweeperSettings
+from functions.sweeper.settings import TIMEOUT_SECONDS, SweeperSettings
 from pressroom.local.zygote_process import Function
 from shared.environment import PREFIX, read, variables
 from shared.queue.queues import FUNCTION_TIMEOUT_SECONDS
@@ -67,7 +67,7 @@ SWEEPER: Final = Function(
     "sweeper",
     "functions.sweeper.handler:handler",
     prepare="functions.sweeper.handler:sweeper",
-    timeout_seconds=60,
+    timeout_seconds=TIMEOUT_SECONDS,
     maximum=1,
 )
 DEAD_LETTERS: Final = Function(

@@ -8,6 +8,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
 
+from functions.sweeper.sweep import SECONDS_FOR_THE_LAST
 from shared import patience
 from shared.errors import StoreUnavailableError
 from shared.queue.queues import LEASE_MARGIN_SECONDS
@@ -80,6 +81,13 @@ def test_other_calls_end_before_the_gateway_does_when_nobody_answers(name: str) 
     tries = config.retries["total_max_attempts"]
 
     assert tries * patience.longest_seconds(config) + BOTOCORE_WAITS[name] < GATEWAY_SECONDS
+
+
+def test_the_sweepers_last_call_ends_within_its_run_when_nobody_answers() -> None:
+    configs: list[Any] = [patience.QUEUE, patience.TOPIC]
+    longest = [config.retries["total_max_attempts"] * patience.longest_seconds(config) + 3.0 for config in configs]
+
+    assert max(patience.STORE_SECONDS, *longest) < SECONDS_FOR_THE_LAST
 
 
 def test_the_table_has_one_place_that_repeats_when_a_call_fails() -> None:

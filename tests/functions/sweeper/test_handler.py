@@ -99,11 +99,27 @@ def test_run_is_cut_short_when_its_time_is_over(
     cold_start: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     age(cold_start, cold_start.job(1))
-    monkeypatch.setattr(FakeContext, "get_remaining_time_in_millis", lambda _: 9_000)
+    monkeypatch.setattr(FakeContext, "get_remaining_time_in_millis", lambda _: 24_000)
 
     assert entry.handler({}, FakeContext())["is_whole"] is False
 
     assert metrics(capsys.readouterr().out) == {"JobsLookedAt": 0, "SweepsCutShort": 1}
+
+
+def test_what_is_deleted_is_erased_when_there_is_too_much_to_look_at(
+    cold_start: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleted = cold_start.job(1)
+    cold_start.advance(cold_start.message(deleted))
+    cold_start.finalizer().close(cold_start.ledger(deleted))
+    told = cold_start.ledger(deleted)
+    ErasureStore(cold_start.table).delete_job(told, now=told.created_at, actor="user:test")
+    age(cold_start, cold_start.job(1))
+    monkeypatch.setattr(FakeContext, "get_remaining_time_in_millis", lambda _: 34_000)
+
+    summary = entry.handler({}, FakeContext())
+
+    assert (summary["looked"], summary["is_whole"], summary["erased"]) == (0, False, {"jobs": 1, "rows": 2})
 
 
 def test_what_is_deleted_is_erased_when_the_run_has_looked_at_all_jobs(

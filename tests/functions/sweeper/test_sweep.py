@@ -417,11 +417,31 @@ def test_next_run_begins_where_this_one_ended_when_there_is_too_much(
     sweeper = workshop.sweeper(jobs_a_run=2) if limited_by == "jobs" else workshop.sweeper()
     looked = []
     for _ in range(3):
-        seconds = itertools.chain([60.0] * 2, itertools.repeat(60.0 if limited_by == "jobs" else 1.0))
+        # A run asks before a look, and before it sets the next one.
+        seconds = itertools.chain([60.0] * 4, itertools.repeat(60.0 if limited_by == "jobs" else 1.0))
         swept = sweeper.sweep(functools.partial(next, seconds))
         looked.append((swept.looked, swept.is_whole))
 
     assert looked == [(2, False), (2, False), (1, True)]
+
+
+@pytest.mark.parametrize("asked", [1, 2, 3])
+def test_job_is_due_still_when_the_time_was_over_in_the_middle_of_its_look(
+    workshop: Workshop, clock: ManualClock, asked: int
+) -> None:
+    job = workshop.job(2, drive=Drive.CLIENT)
+    workshop.advance(workshop.message(job))
+    clock.advance(300)
+    due = workshop.ledger(job).check_at
+    seconds = itertools.chain([60.0] * asked, itertools.repeat(1.0))
+
+    swept = workshop.sweeper().sweep(functools.partial(next, seconds))
+
+    assert swept.repaired.total() == asked - 1  # of the two, to hand it off and to dispatch it
+    assert workshop.ledger(job).check_at == due
+    workshop.sweep()
+    assert (workshop.ledger(job).drive, workshop.ledger(job).cursor) == (Drive.QUEUE, 2)
+    assert workshop.ledger(job).check_at == clock.now() + timedelta(seconds=60)
 
 
 def test_repair_goes_on_when_somebody_was_faster(
