@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from functions.sweeper.erase import Eraser
-from functions.sweeper.settings import SweeperSettings
-from functions.sweeper.sweep import ACTOR, SECONDS_FOR_THE_LAST, Sweeper
+from functions.sweeper.settings import SECONDS_FOR_ERASING, SECONDS_FOR_THE_LAST, SweeperSettings
+from functions.sweeper.sweep import ACTOR, Sweeper
 from shared import environment, snapshots
 from shared.clock import SystemClock
 from shared.ending.closing import Closer
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 __all__ = ["handler"]
-
-_SECONDS_FOR_ERASING: Final = 10.0
-"""Kept for the eraser, however much there is to be looked at: what is deleted is gone in the end on busy days too."""
 
 logger = function_logger("sweeper")
 
@@ -92,7 +89,7 @@ def handler(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
-    swept = sweeper().sweep(lambda: seconds_left() - _SECONDS_FOR_ERASING)
+    swept = sweeper().sweep(lambda: seconds_left() - SECONDS_FOR_ERASING)
     erased = eraser().erase(lambda: seconds_left() > SECONDS_FOR_THE_LAST)
     summary = {
         "looked": swept.looked,

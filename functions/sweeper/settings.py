@@ -7,14 +7,14 @@ from typing import Final
 
 from shared.errors import SettingsError
 
-__all__ = ["TIMEOUT_SECONDS", "SweeperSettings"]
+__all__ = ["SECONDS_FOR_ERASING", "SECONDS_FOR_THE_LAST", "TIMEOUT_SECONDS", "SweeperSettings"]
 
 TIMEOUT_SECONDS: Final = 90
-"""Of the function. A run that has too much to do ends by itself before, and the next goes on.
-
-The last half minute is for a call that gets no answer, and for erasing: then a run may end beside the next one, which
-does no harm.
-"""
+"""Of the function. A run that has too much to do begins no further look when the next run begins."""
+SECONDS_FOR_THE_LAST: Final = 25.0
+"""A run asks AWS for nothing new when it has less time than that: the longest call is one that gets no answer."""
+SECONDS_FOR_ERASING: Final = 10.0
+"""Kept for the eraser, however much there is to be looked at: what is deleted is gone in the end on busy days too."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from functions.sweeper.settings import SECONDS_FOR_THE_LAST
 from shared.errors import (
     QueueUnavailableError,
     StoreUnavailableError,
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
     from shared.store.ledgers import LedgerStore
     from shared.store.watch import Watched, WatchList
 
-__all__ = ["ACTOR", "SECONDS_FOR_THE_LAST", "Plan", "Sweeper", "Swept", "plan_of"]
+__all__ = ["ACTOR", "Plan", "Sweeper", "Swept", "plan_of"]
 
 ACTOR: Final = "sweeper"
 _AHEAD: Final = timedelta(seconds=15)
@@ -68,8 +69,6 @@ _AHEAD: Final = timedelta(seconds=15)
 if a job had to wait for the run after the next."""
 _PAGE: Final = 25
 """Jobs that are read together: few, so that none of the ledgers is old when its turn comes."""
-SECONDS_FOR_THE_LAST: Final = 25.0
-"""A run asks AWS for nothing new when it has less time than that: the longest call is one that gets no answer."""
 
 
 @dataclass(frozen=True, slots=True)

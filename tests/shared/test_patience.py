@@ -8,7 +8,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
 
-from functions.sweeper.sweep import SECONDS_FOR_THE_LAST
+from functions.sweeper.settings import SECONDS_FOR_THE_LAST
 from shared import patience
 from shared.errors import StoreUnavailableError
 from shared.queue.queues import LEASE_MARGIN_SECONDS
