@@ -31,10 +31,16 @@ if TYPE_CHECKING:
     from shared.jobs.ledger import Ledger
     from tests.support.emulator import Emulator
 
-__all__ = ["LANES", "RATE", "Braked", "measure"]
+__all__ = ["ASKS", "LANES", "RATE", "REFUSED", "USED", "Braked", "measure"]
 
 RATE: Final = 8.0
 LANES: Final = (4, 32)
+ASKS: Final = 1.5
+"""What the lanes could ask at, in what Claude allows: the least for which the brake proves anything."""
+USED: Final = 0.9
+"""The least of what Claude allows that is to be used."""
+REFUSED: Final = 0.05
+"""Fewer of the calls are to be refused."""
 _PRICES: Final = PriceTable({"claude-test": Price(1, 1)}, "today")
 _ASKED: Final = 2.0
 """What the lanes could ask at is about so many times what Claude allows."""

@@ -104,6 +104,7 @@ def test_the_answer_waits_for_an_item_that_takes_its_time(desk: FrontDesk, clock
 
 
 @pytest.mark.acceptance(23)
+@pytest.mark.acceptance(39)
 def test_the_answer_comes_in_time_with_the_item_that_still_runs(desk: FrontDesk, clock: ActingClock) -> None:
     job = desk.job(2)
     desk.invoker.run = lambda _: hold(desk, job)

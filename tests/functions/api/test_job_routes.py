@@ -71,6 +71,7 @@ def test_a_job_of_another_project_is_404_even_for_its_owner(desk: FrontDesk) -> 
         assert desk.client().get(job.replace(desk.project, other) + rest).status == 404
 
 
+@pytest.mark.acceptance(39)
 def test_a_known_version_is_answered_304_until_it_changes(desk: FrontDesk) -> None:
     job = desk.job()
     tag = desk.client().get(job).headers["etag"]
