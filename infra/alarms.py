@@ -11,6 +11,7 @@ from infra.encryption import key_of
 from infra.metrics import Metrics
 from infra.pinning import pin
 from infra.topic import tell
+from shared.errors import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,6 +111,12 @@ class Alarms(Construct):
             threshold=1,
         )
         self._alarm(
+            "internal-errors",
+            "Items fail with internal_error, each at once: a bad deploy. Pause what runs; see docs/operations.md.",
+            metrics.sum("CallsFailed", Duration.minutes(5), of={"code": ErrorCode.INTERNAL_ERROR.value}),
+            threshold=5,
+        )
+        self._alarm(
             "cost",
             f"Claude has cost more than {stage.cost_alarm_usd} USD within an hour. Budgets of jobs hold apart from it.",
             metrics.sum("CostMicrousd", Duration.hours(1)),
@@ -117,14 +124,24 @@ class Alarms(Construct):
         )
 
     def _queues(self, queues: Queues) -> None:
+        one = Duration.minutes(1)
         self._alarm(
             "dead-letters",
             "Dead letters stay for 15 minutes: their function fails. Read its log; it drains by itself afterwards.",
-            # Not their number: a letter that its function fails at is in flight most of the time, and seen by nobody.
-            queues.dead_letters.metric_approximate_age_of_oldest_message(
-                period=Duration.minutes(5), statistic="Maximum"
+            # Those in hand too: a letter that its function fails at is in flight most of the time. Not their age: SQS
+            # leaves out of it what was received again and again, and such a letter is just that.
+            _total(
+                [
+                    queues.dead_letters.metric_approximate_number_of_messages_visible(period=one, statistic="Maximum"),
+                    queues.dead_letters.metric_approximate_number_of_messages_not_visible(
+                        period=one, statistic="Maximum"
+                    ),
+                ],
+                one,
+                "Dead letters, waiting and in hand",
             ),
-            threshold=15 * 60,
+            threshold=1,
+            periods=15,
         )
         self._alarm(
             "stream-failures",
@@ -134,6 +151,7 @@ class Alarms(Construct):
             ),
             threshold=1,
         )
+        # Without those that were received again and again, which SQS leaves out: they become dead letters.
         minutes = self._stage.queue_age_alarm_minutes
         self._alarm(
             "queue-age",

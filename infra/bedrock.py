@@ -18,6 +18,8 @@ __all__ = ["allow_models", "bedrock_models_json"]
 _ACTIONS: Final = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
 _MODEL: Final = "anthropic."
 """How the id of a foundation model begins; an inference profile's has a prefix before it."""
+_GLOBAL: Final = "global."
+"""The prefix of a profile that calls its model in any region of the world."""
 
 
 def bedrock_models_json(stage: Stage) -> str:
@@ -39,11 +41,11 @@ def allow_models(function: Function, ids: Mapping[str, str], region: str) -> Non
         profile = f"arn:{stack.partition}:bedrock:{region}:{stack.account}:inference-profile/{bedrock_id}"
         model = bedrock_id[bedrock_id.index(_MODEL) :]
         function.allow(profile, *_ACTIONS)
-        function.allow(
-            f"arn:{stack.partition}:bedrock:*::foundation-model/{model}",
-            *_ACTIONS,
-            conditions={"StringEquals": {"bedrock:InferenceProfileArn": profile}},
-        )
+        within = {"StringEquals": {"bedrock:InferenceProfileArn": profile}}
+        function.allow(f"arn:{stack.partition}:bedrock:*::foundation-model/{model}", *_ACTIONS, conditions=within)
+        if bedrock_id.startswith(_GLOBAL):
+            # Its model has an ARN without a region besides, which no pattern for a region is documented to match.
+            function.allow(f"arn:{stack.partition}:bedrock:::foundation-model/{model}", *_ACTIONS, conditions=within)
         Validations.of(function.role).acknowledge(
             Acknowledgment(
                 id=f"AwsSolutions::AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:bedrock:*::foundation-model/{model}]",

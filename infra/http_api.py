@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from infra.identity import Identity
     from infra.stage import Stage
 
-__all__ = ["ASKED_HEADERS", "TOLD_HEADERS", "HttpApi"]
+__all__ = ["HttpApi"]
 
 _PUBLIC_PATHS: Final = ("/v1/health", "/v1/openapi.json", "/docs")
 _READ_BY_ALL: Final = "Public by design: health, the OpenAPI document and its reader."
 _PREFLIGHT: Final = "The gateway itself answers a browser's preflight, which carries no token."
-ASKED_HEADERS: Final = ("authorization", "content-type", "idempotency-key", "if-match", "if-none-match")
+_ASKED_HEADERS: Final = ("authorization", "content-type", "idempotency-key", "if-match", "if-none-match")
 """What a page of another origin may send."""
-TOLD_HEADERS: Final = (
+_TOLD_HEADERS: Final = (
     *("allow", "etag", "idempotent-replayed", "link", "location", "ratelimit", "ratelimit-policy", "retry-after"),
     *("www-authenticate", "x-request-id"),
 )
@@ -138,7 +138,7 @@ def _cors(stage: Stage) -> aws_apigatewayv2.CorsPreflightOptions | None:
     return aws_apigatewayv2.CorsPreflightOptions(
         allow_origins=list(stage.cors_origins),
         allow_methods=[aws_apigatewayv2.CorsHttpMethod.ANY],
-        allow_headers=list(ASKED_HEADERS),
-        expose_headers=list(TOLD_HEADERS),
+        allow_headers=list(_ASKED_HEADERS),
+        expose_headers=list(_TOLD_HEADERS),
         max_age=Duration.hours(1),
     )

@@ -10,6 +10,8 @@ from aws_cdk import aws_cloudwatch
 from shared.metering import DEPLOYMENT, NAMESPACE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aws_cdk import Duration
 
 __all__ = ["Metrics"]
@@ -22,13 +24,19 @@ class Metrics:
     table_name: str
 
     def sum(
-        self, name: str, period: Duration, *, statistic: str = "Sum", label: str | None = None
+        self,
+        name: str,
+        period: Duration,
+        *,
+        statistic: str = "Sum",
+        label: str | None = None,
+        of: Mapping[str, str] | None = None,
     ) -> aws_cloudwatch.Metric:
-        """The metric ``name``, over all its further dimensions."""
+        """The metric ``name``, over all its further dimensions; or with the one ``of`` these values."""
         return aws_cloudwatch.Metric(
             namespace=NAMESPACE,
             metric_name=name,
-            dimensions_map={DEPLOYMENT: self.table_name},
+            dimensions_map={DEPLOYMENT: self.table_name, **(of or {})},
             period=period,
             statistic=statistic,
             label=label or name,

@@ -66,11 +66,17 @@ class JobTable(Construct):
 
     def throttles(self, period: Duration) -> list[aws_cloudwatch.IMetric]:
         """What the table and its indexes refuse, reads and writes: a table's own metrics leave its indexes out."""
-        indexes: list[dict[str, str]] = [{}, *({"GlobalSecondaryIndexName": index.name} for index in TABLE.indexes)]
+        indexes = {index.name: {"GlobalSecondaryIndexName": index.name} for index in TABLE.indexes}
         return [
-            self.table.metric(name, period=period, statistic="Sum", dimensions_map={"TableName": self.name, **index})
-            for name in ("ReadThrottleEvents", "WriteThrottleEvents")
-            for index in indexes
+            self.table.metric(
+                f"{what}ThrottleEvents",
+                period=period,
+                statistic="Sum",
+                dimensions_map={"TableName": self.name, **dimensions},
+                label=f"{place}: {what.lower()}s throttled",
+            )
+            for what in ("Read", "Write")
+            for place, dimensions in {"table": {}, **indexes}.items()
         ]
 
     def index_arn(self, name: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic.json_schema import models_json_schema
 
 from functions.api.routes import ROUTES
-from functions.api.routing import Access, Route
+from functions.api.routing import Access, Header, Route
 from functions.api.version import VERSION
 from shared.contracts.problems import Problem
 from shared.contracts.sign_in import Scope, SignIn
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from functions.api.routing import Header, Reply
+    from functions.api.routing import Reply
 
 __all__ = ["document", "document_text", "problem_statuses"]
 
@@ -48,6 +48,23 @@ _PATH: Final[Mapping[str, dict[str, Any]]] = {
     "user": {"type": "string"},
 }
 
+_REQUEST_ID: Final = "X-Request-Id"
+_TOLD: Final[Mapping[str, str]] = {
+    _REQUEST_ID: "The request's id, which leads to the log; every answer has it.",
+    "RateLimit": "What is left of the limit that was reached, and for how many seconds that holds.",
+    "RateLimit-Policy": "Which limit that is, and of how much.",
+    "Retry-After": "Whole seconds; no sooner does it make sense to ask again.",
+    "WWW-Authenticate": "What a token lacks (RFC 6750).",
+}
+_TOLD_WITH: Final[Mapping[int, tuple[str, ...]]] = {
+    401: ("WWW-Authenticate",),
+    403: ("WWW-Authenticate",),
+    409: ("Retry-After",),
+    429: ("RateLimit", "RateLimit-Policy", "Retry-After"),
+    503: ("Retry-After",),
+}
+"""The headers that problems of a status may have."""
+
 
 def document(routes: Sequence[Route] = ROUTES, sign_in: SignIn = _NOWHERE) -> dict[str, Any]:
     """The document of ``routes``; it tells how to sign in where that is known."""
@@ -61,6 +78,7 @@ def document(routes: Sequence[Route] = ROUTES, sign_in: SignIn = _NOWHERE) -> di
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "headers": {name: _header(Header(name=name, description=told)) for name, told in _TOLD.items()},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
             | ({"oauth2": _flows(sign_in)} if sign_in.url else {}),
         },
@@ -134,6 +152,7 @@ def _operation(route: Route, references: dict[Any, dict[str, Any]]) -> dict[str,
             **{
                 str(status): {
                     "description": f"{HTTPStatus(status).phrase}: {meaning}",
+                    "headers": _told_with(status),
                     "content": {"application/problem+json": {"schema": references[Problem]}},
                 }
                 for status, meaning in problem_statuses(route).items()
@@ -150,6 +169,11 @@ def _operation(route: Route, references: dict[Any, dict[str, Any]]) -> dict[str,
             "content": {"application/json": {"schema": references[route.body]}},
         }
     return operation
+
+
+def _told_with(status: int) -> dict[str, Any]:
+    names = (*_TOLD_WITH.get(status, ()), _REQUEST_ID)
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _parameters(route: Route) -> Iterator[dict[str, Any]]:
@@ -182,9 +206,8 @@ def _header(header: Header) -> dict[str, Any]:
 
 def _reply(reply: Reply, references: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     schema = {} if reply.model is None else references[reply.model]
-    told: dict[str, Any] = {"description": reply.description}
-    if reply.headers:
-        told["headers"] = {header.name: _header(header) for header in reply.headers}
+    named = {header.name: _header(header) for header in reply.headers}
+    told: dict[str, Any] = {"description": reply.description, "headers": named | _told_with(HTTPStatus.OK)}
     if reply.content_types:
         told["content"] = {content_type: {"schema": schema} for content_type in reply.content_types}
     return told

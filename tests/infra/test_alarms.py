@@ -16,6 +16,7 @@ ALARMS = {
     "dead-letters",
     "errors",
     "http-5xx",
+    "internal-errors",
     "items-dead-lettered",
     "ledger-mismatch",
     "queue-age",
@@ -56,9 +57,11 @@ def test_every_alarm_tells_people_what_it_means_when_it_begins_and_ends(dev: Ass
 
 def test_alarms_look_at_metrics_of_their_own_deployment_when_two_share_an_account(dev: Assembly) -> None:
     metrics = dict(own_metrics(dev.all("AWS::CloudWatch::Alarm")))
+    mine = {"Name": "deployment", "Value": {"Ref": "Table"}}
 
+    assert metrics.pop("CallsFailed") == [{"Name": "code", "Value": "internal_error"}, mine]
     assert metrics.keys() == {"CostMicrousd", "DeadLettered", "JobsLookedAt", "LedgerMismatch", "Repairs"}
-    assert all(each == [{"Name": "deployment", "Value": {"Ref": "Table"}}] for each in metrics.values())
+    assert all(each == [mine] for each in metrics.values())
 
 
 def test_silence_is_an_alarm_when_the_sweeper_tells_nothing(dev: Assembly) -> None:
@@ -90,9 +93,19 @@ def test_every_function_is_watched_when_it_fails_or_is_throttled(dev: Assembly) 
 
 def test_letters_are_seen_when_their_function_has_them_in_hand(dev: Assembly) -> None:
     found = alarm(dev, "dead-letters")
+    total, *parts = sorted(found["Metrics"], key=lambda each: "MetricStat" in each)
+    named = {part["Id"]: part["MetricStat"] for part in parts}
+    letters = [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["DeadLettersQueue", "QueueName"]}}]
 
-    assert (found["MetricName"], found["Threshold"]) == ("ApproximateAgeOfOldestMessage", 900)
-    assert found["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["DeadLettersQueue", "QueueName"]}}]
+    assert (total["Expression"], total["ReturnData"]) == ("FILL(m0, 0) + FILL(m1, 0)", True)
+    assert {part["Metric"]["MetricName"] for part in named.values()} == {
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesVisible",
+    }
+    assert all(part["Metric"]["Dimensions"] == letters for part in named.values())
+    assert {(part["Period"], part["Stat"]) for part in named.values()} == {(60, "Maximum")}
+    assert (found["Threshold"], found["EvaluationPeriods"]) == (1, 15)
+    assert found.get("DatapointsToAlarm", 15) == 15
 
 
 def test_throttles_of_indexes_are_counted_beside_the_tables(dev: Assembly) -> None:

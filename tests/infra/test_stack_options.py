@@ -10,6 +10,7 @@ import sys
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from functions.api.openapi import document
 from infra.stage import FUNCTIONS
 from tests.infra.templates import Assembly, allowed, named, statements
 from tests.support.repository import ROOT
@@ -19,14 +20,13 @@ if TYPE_CHECKING:
 
     import pytest
 
-from functions.api.openapi import document
-
 OPTIONS: dict[str, Any] = {
     "claude_on": "bedrock",
     "claude_key_secret": "",
     "claude_base_url": "https://claude.example.com",
     "bedrock_models": {
         "claude-haiku-4-5": "anthropic.claude-haiku-4-5-20251001-v1:0",
+        "claude-opus-4-7": "global.anthropic.claude-opus-4-7",
         "claude-sonnet-5-5": "eu.anthropic.claude-sonnet-5-5",
     },
     "bedrock_region": "eu-west-1",
@@ -132,7 +132,8 @@ def bedrock_is_called(full: Assembly) -> None:
     assert json.loads(environ["PRESSROOM_BEDROCK_MODELS_JSON"]) == OPTIONS["bedrock_models"]
     assert full.environment("api")["PRESSROOM_BEDROCK_MODELS_JSON"] == environ["PRESSROOM_BEDROCK_MODELS_JSON"]
     assert (environ["PRESSROOM_BEDROCK_REGION"], environ["PRESSROOM_CLAUDE_KEY_SECRET"]) == ("eu-west-1", "")
-    profile = "arn:AWS::Partition:bedrock:eu-west-1:AWS::AccountId:inference-profile/eu.anthropic.claude-sonnet-5-5"
+    profiles = "arn:AWS::Partition:bedrock:eu-west-1:AWS::AccountId:inference-profile"
+    near, anywhere = f"{profiles}/eu.anthropic.claude-sonnet-5-5", f"{profiles}/global.anthropic.claude-opus-4-7"
     granted = {
         (function, each.resource): (each.actions, resolved(each.conditions))
         for function in FUNCTIONS
@@ -143,13 +144,18 @@ def bedrock_is_called(full: Assembly) -> None:
     models = "foundation-model/anthropic.claude"
     assert granted == {
         ("processor", f"arn:AWS::Partition:bedrock:eu-west-1::{models}-haiku-4-5-20251001-v1:0"): (actions, {}),
-        ("processor", profile): (actions, {}),
+        ("processor", near): (actions, {}),
+        ("processor", anywhere): (actions, {}),
         # Wherever the profile sends the call, and for nobody but the profile.
-        ("processor", f"arn:AWS::Partition:bedrock:*::{models}-sonnet-5-5"): (
-            actions,
-            {"StringEquals": {"bedrock:InferenceProfileArn": profile}},
-        ),
+        ("processor", f"arn:AWS::Partition:bedrock:*::{models}-sonnet-5-5"): (actions, for_calls_by(near)),
+        ("processor", f"arn:AWS::Partition:bedrock:*::{models}-opus-4-7"): (actions, for_calls_by(anywhere)),
+        ("processor", f"arn:AWS::Partition:bedrock:::{models}-opus-4-7"): (actions, for_calls_by(anywhere)),
     }
+
+
+def for_calls_by(profile: str) -> dict[str, Any]:
+    """The condition that a model is called by this profile."""
+    return {"StringEquals": {"bedrock:InferenceProfileArn": profile}}
 
 
 def resolved(conditions: dict[str, Any]) -> dict[str, Any]:
@@ -249,7 +255,7 @@ def _headers_of_the_api() -> tuple[set[str], set[str]]:
         for reply in operation["responses"].values()
         for name in reply.get("headers", {})
     }
-    always = {"Allow", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-Id"}
+    # No operation has a token, a body's type or a method that it does not take among its own.
     return {name.lower() for name in (*asked, "Authorization", "Content-Type")}, {
-        name.lower() for name in told | always
+        name.lower() for name in told | {"Allow"}
     }

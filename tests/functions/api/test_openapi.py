@@ -70,10 +70,10 @@ def test_every_route_stands_in_the_document_and_nothing_else() -> None:
     assert len(names) == len(set(names))
 
 
-def test_every_reference_leads_to_a_schema() -> None:
-    schemas = DOCUMENT["components"]["schemas"]
+def test_every_reference_leads_to_a_part_of_the_document() -> None:
+    parts = {f"#/components/{part}/{name}" for part, named in DOCUMENT["components"].items() for name in named}
 
-    assert {f"#/components/schemas/{name}" for name in schemas} >= set(references(DOCUMENT))
+    assert parts >= set(references(DOCUMENT))
     assert json.loads(json.dumps(DOCUMENT)) == DOCUMENT
 
 
@@ -91,6 +91,19 @@ def test_an_operation_says_what_its_route_declares(route: Route) -> None:
     assert all(response["description"] for response in operation["responses"].values())
     assert ("requestBody" in operation) == (route.body is not None)
     assert operation["security"] == ([] if route.access is Access.PUBLIC else [{"bearer": [route.scope]}])
+
+
+def test_the_headers_of_every_answer_and_of_problems_are_told() -> None:
+    told = {
+        (status, name)
+        for _, _, operation in OPERATIONS
+        for status, response in operation["responses"].items()
+        for name in response["headers"]
+    }
+
+    assert {status for status, _ in told} == {status for status, name in told if name == "X-Request-Id"}
+    assert {("429", name) for name in ("RateLimit", "RateLimit-Policy", "Retry-After")} <= told
+    assert {("401", "WWW-Authenticate"), ("403", "WWW-Authenticate"), ("503", "Retry-After")} <= told
 
 
 @pytest.mark.parametrize(
