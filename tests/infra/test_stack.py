@@ -74,6 +74,60 @@ def test_stages_differ_in_choices_only_when_compared(dev: Assembly, prod: Assemb
     assert kinds[0] == kinds[1]
 
 
+UNTAGGED = {
+    "AWS::ApiGatewayV2::Authorizer",
+    "AWS::ApiGatewayV2::Integration",
+    "AWS::ApiGatewayV2::Route",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::Cognito::UserPoolClient",
+    "AWS::Cognito::UserPoolDomain",
+    "AWS::Cognito::UserPoolResourceServer",
+    "AWS::IAM::Policy",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::Permission",
+    "AWS::Logs::QueryDefinition",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
+}
+"""What CloudFormation gives no tags."""
+
+
+def test_everything_that_can_have_tags_says_what_it_belongs_to(assembly: Assembly) -> None:
+    wrong = {
+        name: each["Type"]
+        for name, each in assembly.template["Resources"].items()
+        if each["Type"] not in UNTAGGED
+        and not _tags(each["Properties"]) >= {"application": "pressroom", "stage": assembly.stage}.items()
+    }
+
+    assert wrong == {}
+
+
+def _tags(properties: dict[str, Any]) -> set[tuple[str, str]]:
+    """Tags, which are a list of pairs or a map, whatever the service likes."""
+    tags = properties.get("Tags", properties.get("UserPoolTags", {}))
+    return set(tags.items()) if isinstance(tags, dict) else {(tag["Key"], tag["Value"]) for tag in tags}
+
+
+def test_what_an_operator_reads_in_the_console_is_described(assembly: Assembly) -> None:
+    described = {
+        "AWS::ApiGatewayV2::Api": "Description",
+        "AWS::CloudWatch::Alarm": "AlarmDescription",
+        "AWS::Events::Rule": "Description",
+        "AWS::Lambda::Function": "Description",
+    }
+    resources = assembly.template["Resources"].items()
+    told = {
+        name: each["Properties"].get(described[each["Type"]]) for name, each in resources if each["Type"] in described
+    }
+    told |= {name: output.get("Description") for name, output in assembly.template["Outputs"].items()}
+    told["the stack"] = assembly.template.get("Description")
+
+    assert {described[each["Type"]] for _, each in resources if each["Type"] in described} == set(described.values())
+    assert [name for name, text in told.items() if not text] == []
+
+
 def _types(assembly: Assembly) -> dict[str, str]:
     return {name: each["Type"] for name, each in assembly.template["Resources"].items()}
 
