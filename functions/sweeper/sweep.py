@@ -61,10 +61,10 @@ if TYPE_CHECKING:
     from shared.store.ledgers import LedgerStore
     from shared.store.watch import Watched, WatchList
 
-__all__ = ["ACTOR", "Plan", "Sweeper", "Swept", "plan_of"]
+__all__ = ["ACTOR", "AHEAD", "Plan", "Sweeper", "Swept", "plan_of"]
 
 ACTOR: Final = "sweeper"
-_AHEAD: Final = timedelta(seconds=15)
+AHEAD: Final = timedelta(seconds=15)
 """What is due a moment after a run is looked at now: runs are not exactly a minute apart, and the bound would not hold
 if a job had to wait for the run after the next."""
 _PAGE: Final = 25
@@ -128,7 +128,7 @@ class Sweeper:
             return seconds_left() > SECONDS_FOR_THE_LAST
 
         first_shard = int(started.timestamp() // LOOK_EVERY.total_seconds()) % WATCH_SHARDS
-        for keys in self.watch.due(started + _AHEAD, first_shard=first_shard, page=_PAGE):
+        for keys in self.watch.due(started + AHEAD, first_shard=first_shard, page=_PAGE):
             for watched in self.watch.read(keys):
                 if swept.looked >= self.jobs_a_run or not go_on():
                     return swept
@@ -141,7 +141,7 @@ class Sweeper:
         """Look at one job; what goes wrong is its trouble alone."""
         try:
             ledger = watched.ledger()
-            if ledger is not None and ledger.check_at is not None and ledger.check_at <= started + _AHEAD:
+            if ledger is not None and ledger.check_at is not None and ledger.check_at <= started + AHEAD:
                 self._look(ledger, watched.spec(), started, swept, go_on)
         except TopicUnavailableError as error:
             swept.failed += 1

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from functions.sweeper.erase import Eraser
 from functions.sweeper.sweep import Sweeper, Swept, plan_of
 from shared import patience
 from shared.clock import Clock, SystemClock
@@ -26,6 +27,7 @@ from shared.jobs.statuses import CancelReason
 from shared.logs import function_logger
 from shared.queue.dispatch import WorkQueue, slots_ahead
 from shared.store.dynamodb import DynamoTable, RefusedError
+from shared.store.erasures import ErasureStore
 from shared.store.intake import IntakeStore
 from shared.store.items import ItemStore
 from shared.store.keys import ledger_key
@@ -34,6 +36,7 @@ from shared.store.usages import OwnQuota, UsageStore
 from shared.store.watch import WatchList
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterator, Mapping
 
     from shared.jobs.ledger import Ledger
@@ -214,24 +217,40 @@ class Operator:
                 raise NoSuchProjectError(f"the project {project_id} was deleted meanwhile") from refused
         return ProjectQuota(wanted, store.read(project_id, month_of(self.clock.now())))
 
-    def sweep(self, *, queue_url: str, topic_arn: str) -> Swept:
-        """One run of the sweeper, from here."""
+    def sweep(self, *, queue_url: str, topic_arn: str, retention_days: int = 0) -> tuple[Swept, Counter[str]]:
+        """One run of the sweeper, from here: what was repaired, and what was erased.
+
+        Args:
+            queue_url: of the work queue.
+            topic_arn: where ends are told.
+            retention_days: after its end a job is deleted, as the deployment's setting says; 0 keeps them all.
+        """
         ledgers, items = LedgerStore(self.table), ItemStore(self.table)
         sqs = boto3.client("sqs", endpoint_url=self.endpoint_url, config=patience.QUEUE)
         sns = boto3.client("sns", endpoint_url=self.endpoint_url, config=patience.TOPIC)
         ends = time.monotonic() + _RUN_SECONDS
+        watch, logger = WatchList(self.table), function_logger("sweeper", stream=sys.stderr, level="WARNING")
         sweeper = Sweeper(
-            watch=WatchList(self.table),
+            watch=watch,
             ledgers=ledgers,
             items=items,
             intake=IntakeStore(self.table),
             queue=WorkQueue(sqs, queue_url),
             closer=Closer(ledgers, items, SnsTopic(sns, topic_arn), self.clock, actor=self.name),
             clock=self.clock,
-            logger=function_logger("sweeper", stream=sys.stderr, level="WARNING"),
+            logger=logger,
             meter=_uncounted,
         )
-        return sweeper.sweep(lambda: ends - time.monotonic())
+        eraser = Eraser(
+            erasures=ErasureStore(self.table),
+            ledgers=ledgers,
+            watch=watch,
+            clock=self.clock,
+            logger=logger,
+            retention_days=retention_days,
+        )
+        swept = sweeper.sweep(lambda: ends - time.monotonic())
+        return swept, eraser.erase(lambda: time.monotonic() < ends)
 
 
 def _uncounted(_name: str, _count: int) -> None:

@@ -111,21 +111,32 @@ def sweep(
             "--topic-arn", envvar="PRESSROOM_TOPIC_ARN", help="The topic of finished jobs.", rich_help_panel=_AWS
         ),
     ],
+    retention_days: Annotated[
+        int,
+        typer.Option(
+            "--retention-days",
+            envvar="PRESSROOM_RETENTION_DAYS",
+            min=0,
+            help="Delete jobs so many days after their end, as the deployment's setting says; 0 keeps them.",
+            rich_help_panel=_AWS,
+        ),
+    ] = 0,
     as_json: AsJson = False,
     endpoint_url: Endpoint = None,
     verbose: Verbose = False,  # noqa: ARG001
 ) -> None:
-    """Run the sweeper once, now: repair what nobody else can finish."""
+    """Run the sweeper once, now: repair what nobody else can finish, and erase what was deleted."""
     with _operating(table, endpoint_url) as operator:
-        swept = operator.sweep(queue_url=queue_url, topic_arn=topic_arn)
+        swept, erased = operator.sweep(queue_url=queue_url, topic_arn=topic_arn, retention_days=retention_days)
     if as_json:
-        emit_json({"looked": swept.looked, "failed": swept.failed, "repaired": swept.repaired})
+        emit_json({"looked": swept.looked, "failed": swept.failed, "repaired": swept.repaired, "erased": dict(erased)})
     else:
         emit_table(["REPAIR", "JOBS"], sorted(swept.repaired.items()), right=["JOBS"])
-    say(f"Looked at {swept.looked} jobs that were due; {swept.failed} could not be looked at.")
+    say(f"Jobs that were due: {swept.looked} looked at, {swept.failed} of them in vain. Rows erased: {erased['rows']}.")
     if swept.mismatched:
         warn(f"{swept.mismatched} ledgers and their items disagree: see the log above, and pressroom admin inspect.")
-    raise typer.Exit(ExitCode.INCOMPLETE if swept.failed or swept.mismatched else ExitCode.OK)
+    is_troubled = swept.failed or swept.mismatched or erased["failed"]
+    raise typer.Exit(ExitCode.INCOMPLETE if is_troubled else ExitCode.OK)
 
 
 @admin_app.command()

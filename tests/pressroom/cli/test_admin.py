@@ -13,7 +13,8 @@ from shared.clock import SystemClock
 from shared.jobs.quotas import Amount
 from shared.jobs.statuses import CancelReason, JobStatus
 from shared.store.attributes import attributes
-from shared.store.keys import ledger_key, spec_key
+from shared.store.erasures import ErasureStore
+from shared.store.keys import job_partition, ledger_key, spec_key
 from shared.store.projects import Project, ProjectStore
 from shared.store.usages import UsageStore
 from shared.turns.claiming import Held
@@ -121,8 +122,29 @@ def test_sweep_tells_what_it_did_when_it_is_run_by_hand(workshop: Workshop, comm
     ran = command("admin", "sweep")
 
     assert (ran.code, ran.out) == (0, "REPAIR\tJOBS\nSendAgain\t1\n")
-    assert "Looked at 1 jobs" in ran.err
+    assert "Jobs that were due: 1 looked at, 0 of them in vain. Rows erased: 0." in ran.err
     assert workshop.receive() is not None
+
+
+@pytest.mark.parametrize("by", ["a person", "age"])
+def test_sweep_erases_as_the_scheduled_run_does_when_it_is_run_by_hand(
+    workshop: Workshop, command: Command, by: str
+) -> None:
+    workshop.clock = long_ago = ManualClock(SystemClock().now() - timedelta(days=2))
+    job = workshop.job(2)
+    for _ in range(2):
+        workshop.advance(workshop.message(job))
+    workshop.finalizer().close(workshop.ledger(job))
+    if by == "a person":
+        ErasureStore(workshop.table).delete_job(workshop.ledger(job), now=long_ago.now(), actor="user:test")
+
+    runs = [("--retention-days", days) for days in ("0", "1", "1")]
+    erased = [json.loads(command("admin", "sweep", "--json", *options).out)["erased"] for options in runs]
+
+    # What is too old is deleted by one run, and erased by the next.
+    gone = {"jobs": 1, "rows": 3}
+    assert erased == ([gone, {}, {}] if by == "a person" else [{}, {"jobs_retired": 1}, gone])
+    assert list(workshop.table.query(job_partition(job.job_id))) == []
 
 
 def test_project_keeps_a_quota_of_its_own_until_the_default_holds_again(workshop: Workshop, command: Command) -> None:
