@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from shared.store.erasures import ErasureStore
 from tests.support.erasing import erase, places
 from tests.support.killing.flows import Flow
 from tests.support.killing.preset_flows import STYLE, templates
@@ -51,6 +52,43 @@ def project_to_erase(stage: Stage) -> Invocation:
     return stage.minute()
 
 
+def job_to_erase_again(stage: Stage) -> Invocation:
+    """The minute, a day later, in which an erased job is looked through once more, for what the journal wrote late."""
+    job_to_erase(stage)
+    erase(stage.workshop.table)
+    stage.clock.advance(A_DAY_AND_MORE)
+    return stage.minute()
+
+
+def job_kept_long_enough(stage: Stage) -> Invocation:
+    """The minute in which a job ended longer ago than jobs are kept."""
+    _ended_job(stage)
+    stage.clock.advance(2 * A_DAY_AND_MORE)
+    stage.retention_days = 1
+    return stage.minute()
+
+
+def project_with_a_job_at_work(stage: Stage) -> Invocation:
+    """The minute after a project was deleted in the very moment in which a job of it was created."""
+    stage.create(2)
+    ErasureStore(stage.workshop.table).delete_project(stage.desk.project, now=stage.clock.now(), actor="user:alice")
+    return stage.minute()
+
+
+def project_to_clear(stage: Stage) -> Invocation:
+    """The minute in which the job of a deleted project has ended, and goes with it."""
+    project_with_a_job_at_work(stage)
+    stage.finish()
+    stage.to_delete += stage.ledgers()
+    return stage.minute()
+
+
+def erased_with_what_is_too_old(stage: Stage) -> None:
+    """Likewise, by runs that know how long jobs are kept."""
+    erase(stage.workshop.table, retention_days=stage.retention_days)
+    nothing_is_left(stage)
+
+
 def nothing_is_left(stage: Stage) -> None:
     """A job, or a project, that was marked is erased by the sweeper's next runs, however the last one ended."""
     for _ in range(4):
@@ -76,6 +114,30 @@ FLOWS = (
         ends=[NO_JOB],
     ),
     Flow(name="sweeper: a deleted job is erased", arrange=job_to_erase, holds=nothing_is_left, ends=[NO_JOB]),
+    Flow(
+        name="sweeper: an erased job is looked through once more",
+        arrange=job_to_erase_again,
+        holds=nothing_is_left,
+        ends=[NO_JOB],
+    ),
+    Flow(
+        name="sweeper: a job is deleted that was kept long enough",
+        arrange=job_kept_long_enough,
+        holds=erased_with_what_is_too_old,
+        ends=[NO_JOB],
+    ),
+    Flow(
+        name="sweeper: a job of a deleted project is cancelled",
+        arrange=project_with_a_job_at_work,
+        holds=nothing_is_left,
+        ends=[NO_JOB],
+    ),
+    Flow(
+        name="sweeper: a job of a deleted project goes with it",
+        arrange=project_to_clear,
+        holds=nothing_is_left,
+        ends=[NO_JOB],
+    ),
     Flow(
         name="sweeper: a deleted project is erased",
         arrange=project_to_erase,

@@ -41,6 +41,21 @@ def changed(method: str, *, again: bool) -> Callable[[Stage], Invocation]:
     return arrange
 
 
+def restored(stage: Stage) -> Invocation:
+    """A request to undo a template's deletion."""
+    client = stage.desk.client()
+    path = client.post(templates(stage), STYLE).headers["location"]
+    assert client.delete(path, headers=ANY).status == 204
+    return stage.request(path=f"{path}/restore")
+
+
+def lives_again(stage: Stage) -> None:
+    """The template is restored, for its owner asked until he was answered."""
+    every_version_stands(stage)
+    [template] = stage.desk.services().templates.page(stage.desk.project, after=None, limit=10, deleted=True)
+    assert template.deleted_at is None
+
+
 def voice_set(stage: Stage) -> Invocation:
     """A request for another brand voice."""
     path = f"/v1/projects/{stage.desk.project}/voice"
@@ -76,5 +91,6 @@ FLOWS = (
         holds=every_version_stands,
         ends=[NO_JOB],
     ),
+    Flow(name="api: a template is restored", arrange=restored, holds=lives_again, ends=[NO_JOB]),
     Flow(name="api: a brand voice is set", arrange=voice_set, holds=every_version_stands, ends=[NO_JOB]),
 )

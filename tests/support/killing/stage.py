@@ -36,7 +36,7 @@ from shared.jobs.quotas import Amount, booked_in, month_of, used_in
 from shared.jobs.statuses import JobStatus, PauseReason
 from shared.jobs.transitions import final_status
 from shared.store.events import EventStore
-from shared.store.keys import JOB_PREFIX, ledger_key, project_partition
+from shared.store.keys import JOB_PREFIX, ledger_key, project_key, project_partition
 from shared.store.ledger_rows import ledger_from_row
 from shared.store.loads import LoadStore
 from shared.store.usages import UsageStore
@@ -105,6 +105,8 @@ class Stage:
     """Lanes that the sweeper closed for a dead holder, by job: what they had reserved stays spent."""
     to_delete: list[Ledger] = field(default_factory=list)
     """Jobs that have ended and are about to be deleted: what they used stays counted when they are gone."""
+    retention_days: int = 0
+    """The deployment's setting."""
 
     def __post_init__(self) -> None:
         self.desk = FrontDesk(self.table, self.queue, self.clock)
@@ -283,7 +285,9 @@ class Stage:
             "processor": ProcessorSettings(
                 table_name=table, queue_url=queue, anthropic_base_url=self.theatre.offline_claude.base_url
             ),
-            "sweeper": SweeperSettings(table_name=table, queue_url=queue, topic_arn=topic),
+            "sweeper": SweeperSettings(
+                table_name=table, queue_url=queue, topic_arn=topic, retention_days=self.retention_days
+            ),
         }
         return environment.variables(settings[function])
 
@@ -494,12 +498,15 @@ class Stage:
         """What the owner and the project have taken up is what the jobs take up, at every moment."""
         load = LoadStore(self.workshop.table).read("alice", self.desk.project)
         assert load.unfinished == sum(not job.final for job in jobs), (load, jobs)
+        project = self.workshop.table.get(project_key(self.desk.project), consistent=True) or {"deleted_at": None}
         usage = UsageStore(self.workshop.table).read(self.desk.project, month_of(self.workshop.clock.now()))
         reserved, used = Amount(), Amount()
         here = {job.job_id for job in jobs}
         for job in (*jobs, *(job for job in self.to_delete if job.job_id not in here)):
             reserved += Amount() if job.final else booked_in(job)
             used += Amount(job.settled_items, job.settled_microusd) + (used_in(job) if job.final else Amount())
+        if "deleted_at" in project and not jobs and not usage.used.items:
+            used = Amount()  # what a deleted project has used is erased with it
         assert (usage.reserved, usage.used) == (reserved, used), (usage, jobs)
 
     def _check_end_of(self, job: Ledger, calls: Counter[str], spared: int) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shared.jobs.repairs import LOOK_EVERY
+from shared.jobs.statuses import JobStatus
 from tests.support.killing.api_flows import large_creation
 from tests.support.killing.flows import Flow
 from tests.support.killing.job_topics import BOTH, FIRST_LOST, GOOD, REFUSED
+from tests.support.killing.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.killing.stage import Invocation, Stage
+    from tests.support.killing.stage import Invocation
 
 __all__ = ["FLOWS"]
 
@@ -72,6 +75,35 @@ def retry_cancelled_under_a_holder(stage: Stage) -> Invocation:
     stage.ask("cancel", job)
     stage.pass_time()
     return stage.minute()
+
+
+def at_rest(*, held: bool) -> Callable[[Stage], Invocation]:
+    """The minute in which a job is due that somebody has paused: the sweeper will put it off until its deadline."""
+
+    def arrange(stage: Stage) -> Invocation:
+        job = stage.create(2, deadline_minutes=10_000)
+        if held:
+            stage.hold(job)
+        stage.ask("pause", job)
+        stage.lose_messages()
+        stage.pass_time()
+        return stage.minute()
+
+    return arrange
+
+
+def gone_on_without_messages(stage: Stage) -> None:
+    """A person resumes the job, and the queue loses what that sent."""
+    stage.ask("resume", stage.only())
+    stage.lose_messages()
+
+
+def looked_at_within_a_minute(stage: Stage) -> None:
+    """Nobody but the sweeper can go on: it comes at once, not at the deadline."""
+    job = stage.only()
+    if job.status is not JobStatus.PAUSED:
+        assert job.check_at is not None
+        assert job.check_at <= stage.clock.now() + LOOK_EVERY
 
 
 def not_finalized(stage: Stage) -> Invocation:
@@ -144,6 +176,21 @@ FLOWS = (
         name="sweeper: a lane of a cancelled retry is closed",
         arrange=retry_cancelled_under_a_holder,
         ends=[FIRST_LOST],
+    ),
+    Flow(name="sweeper: a job at rest is put off", arrange=at_rest(held=False), ends=[BOTH]),
+    Flow(
+        name="sweeper: a job at rest is resumed while it is looked at",
+        arrange=at_rest(held=False),
+        meanwhile=("UpdateItem look", gone_on_without_messages),
+        afterwards=looked_at_within_a_minute,
+        ends=[BOTH],
+    ),
+    Flow(
+        name="sweeper: a job at rest is cancelled while it is looked at",
+        arrange=at_rest(held=True),
+        meanwhile=("UpdateItem look", Stage.cancel_all),
+        afterwards=looked_at_within_a_minute,
+        ends=[CUT, BOTH],
     ),
     Flow(name="sweeper: a job is ended that the stream has forgotten", arrange=not_finalized, ends=[BOTH]),
     Flow(name="sweeper: an end is told that a finalizer did not live to tell", arrange=not_told, ends=[BOTH]),
