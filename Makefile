@@ -56,7 +56,7 @@ check: setup ## lint, format, types, import contracts, house rules, locks
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest -q -n 0 tests/test_house.py tests/test_docs.py tests/test_locks.py
+	$(BIN)/python -m pytest -q -n 0 tests/test_house.py tests/test_docs.py tests/test_operations.py tests/test_locks.py
 
 .PHONY: acceptance
 acceptance: setup $(CDK) ## the acceptance list: number, tests, result

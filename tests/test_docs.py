@@ -102,6 +102,17 @@ def test_links_lead_somewhere_when_a_page_has_them(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_headings_are_there_when_a_page_links_to_them(page: Path) -> None:
+    def headings(of: Path) -> set[str]:
+        found = re.findall(r"^#+ (.+)$", of.read_text("utf-8"), re.MULTILINE)
+        return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+    links = re.findall(r"\]\(([\w./-]*)#([^)\s]+)\)", page.read_text("utf-8"))
+
+    assert [(path, to) for path, to in links if to not in headings(page.parent / path if path else page)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_command_line_takes_every_call_when_a_page_shows_it(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("TABLE_NAME", "QUEUE_URL", "TOPIC_ARN"):  # which a page says once, and not in every line
         monkeypatch.setenv(f"PRESSROOM_{name}", "set")

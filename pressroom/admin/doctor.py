@@ -49,8 +49,19 @@ _UNSIGNED: Final = frozenset(
 _THROTTLED: Final = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"})
 _NO_STACK: Final = "ValidationError"
 """What DescribeStacks says of a well-formed name that no stack has; it has no code of its own for that."""
+_MISSING: Final = frozenset(
+    {
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "NoSuchEntity",
+        "QueueDoesNotExist",
+        "ResourceNotFoundException",
+        "ValidationError",
+    }
+)
+"""Something that the stack makes is not there."""
 _WHO: Final = "aws sts get-caller-identity"
 _SET_CLOCK: Final = "sudo timedatectl set-ntp true"
+_SHOW_CLOCK: Final = "timedatectl status"
 _SOUND: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
 _SKEW_SECONDS: Final = 5.0
 """Signatures are good for five minutes; an operator's sweep or cancel compares leases with this clock."""
@@ -141,7 +152,11 @@ class Doctor:
         if code in _THROTTLED:
             again = f"pressroom doctor --stage {self.stage}"
             return Trouble(f"AWS throttled {operation} ({code}), so this could not be looked at: try again", again)
-        return Trouble(f"{operation} was refused ({code}): {error.response['Error'].get('Message', '')}", self._deploy)
+        what = f"{operation} was refused ({code}): {error.response['Error'].get('Message', '')}"
+        if code in _MISSING:
+            return Trouble(what, self._deploy)
+        # No deployment would help against a fault of AWS, or against what nobody foresaw.
+        return Trouble(what, f"pressroom doctor --stage {self.stage}")
 
     @property
     def _deploy(self) -> str:
@@ -298,7 +313,10 @@ class Doctor:
         yield Trouble("no rule runs the sweeper", self._deploy)
 
     def _clock(self) -> Iterator[Trouble]:
-        skew = min(self._skews, default=0.0)
+        if not self._skews:
+            yield Trouble("no answer of AWS said what time it is there, so this could not be looked at", _SHOW_CLOCK)
+            return
+        skew = min(self._skews)
         if skew > _SKEW_SECONDS:
             what = f"this machine's clock is {skew:.0f} s off from that of AWS"
             yield Trouble(what, _SET_CLOCK)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.repository import ROOT
+
 if TYPE_CHECKING:
     from tests.infra.templates import Assembly
 
@@ -155,3 +157,27 @@ def test_every_finding_that_is_acknowledged_has_a_reason_when_checked(assembly: 
         *(f"Serverless-{rule}" for rule in ("EventBusDLQ", "LambdaLatestVersion", "LambdaTracing", "SQSRedrivePolicy")),
     }
     assert all(len(reason) > 40 for reason in acknowledged.values())
+
+
+def test_operators_page_names_what_is_there_when_it_sends_somebody_to_the_console(prod: Assembly) -> None:
+    page = " ".join((ROOT / "docs" / "operations.md").read_text(encoding="utf-8").split())
+    resources = set(re.findall(r"`((?:/aws/lambda/)?pressroom-<stage>(?:-[\w.-]*\w)?)`", page))
+    queries = set(re.findall(r"[Qq]uery `([^`]+)`", page))
+    emphasized = re.findall(r"\*([^*]+)\*", re.sub(r"\*\*[^*]+\*\*", "", page))
+    graphs = {words for words in emphasized if re.search(r"[,:]", words) and not words.endswith(".")}
+    outputs = set(re.findall(r"\| `([A-Z]\w+)` \| `PRESSROOM_", page))
+    dashboard = json.dumps(prod.one("AWS::CloudWatch::Dashboard"))
+
+    assert min(len(resources), len(queries), len(graphs), len(outputs)) >= 3
+    assert {name for name in resources if f'"{name.replace("<stage>", "prod")}"' not in prod.text} == set()
+    assert {name for name in queries if f'"pressroom/prod/{name}"' not in prod.text} == set()
+    assert {title for title in graphs if f'\\"title\\":\\"{title}\\"' not in dashboard} == set()
+    assert outputs <= prod.template["Outputs"].keys()
+
+
+def test_operators_page_says_what_to_read_when_an_alarm_tells(prod: Assembly) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    listed = re.findall(r"`([a-z0-9-]+)`", " ".join(re.findall(r"^\| (`[a-z].*?) \|", page, re.MULTILINE)))
+    names = [each["Properties"]["AlarmName"] for each in prod.all("AWS::CloudWatch::Alarm").values()]
+
+    assert {name.removeprefix("pressroom-prod-") for name in names} <= set(listed)

@@ -47,7 +47,7 @@ class Refusing:
     """CloudFormation that refuses every call with ``code``, at ``said``."""
 
     def __init__(self, code: str, said: datetime) -> None:
-        self.response = {
+        self.response: dict[str, dict[str, Any]] = {
             "Error": {"Code": code, "Message": "No."},
             "ResponseMetadata": {"HTTPHeaders": {"date": format_datetime(said, usegmt=True)}},
         }
@@ -66,7 +66,8 @@ class Refusing:
         ("SignatureDoesNotMatch", "this machine's clock is wrong, or the secret key", "sudo timedatectl set-ntp true"),
         ("RequestExpired", "this machine's clock is wrong, or the secret key", "sudo timedatectl set-ntp true"),
         ("Throttling", "AWS throttled DescribeStacks (Throttling)", "pressroom doctor --stage dev"),
-        ("InternalFailure", "DescribeStacks was refused (InternalFailure): No.", "make deploy STAGE=dev"),
+        ("InternalFailure", "DescribeStacks was refused (InternalFailure): No.", "pressroom doctor --stage dev"),
+        ("ResourceNotFoundException", "was refused (ResourceNotFoundException): No.", "make deploy STAGE=dev"),
     ],
 )
 def test_refusal_is_told_by_its_code_when_the_stack_cannot_be_read(
@@ -79,6 +80,15 @@ def test_refusal_is_told_by_its_code_when_the_stack_cannot_be_read(
     assert what in trouble.what
     assert trouble.helps == helps
     assert clocks == ()
+
+
+def test_clock_is_not_called_right_when_no_answer_told_the_time(clock: ManualClock) -> None:
+    aws = Refusing("Throttling", clock.now())
+    del aws.response["ResponseMetadata"]["HTTPHeaders"]["date"]
+
+    *_, found = Doctor("dev", {"cloudformation": aws}, clock).look()
+
+    assert (found.check, found.troubles[0].helps) == ("clock", "timedatectl status")
 
 
 def test_clock_is_told_of_when_aws_refuses_what_it_signed(clock: ManualClock) -> None:

@@ -11,7 +11,9 @@ from pressroom.admin.grants import missing_grants
 
 RESOURCES = {
     "ApiRole": ("AWS::IAM::Role", "pressroom-dev-ApiRole-1"),
+    "Queue": ("AWS::SQS::Queue", "https://sqs.eu-central-1.amazonaws.com/123456789012/pressroom-dev-work.fifo"),
     "Table": ("AWS::DynamoDB::Table", "pressroom-dev"),
+    "Topic": ("AWS::SNS::Topic", "arn:aws:sns:eu-central-1:123456789012:jobs"),
 }
 
 
@@ -29,30 +31,62 @@ def template(*statements: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def only(statement: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """The statement, for rows whose partition keys begin so."""
+    return statement | {"Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(keys)}}}
+
+
+JOBS, USERS = "JOB#*", "USER#*"
+TABLE = "arn:aws:dynamodb:eu-central-1:123456789012:table/pressroom-dev"
+OTHER = f"{TABLE}-other"
 WANTED = template(
-    allow(["dynamodb:GetItem", "dynamodb:Query"], {"Fn::GetAtt": ["Table", "Arn"]}),
+    only(allow(["dynamodb:GetItem", "dynamodb:Query"], {"Fn::GetAtt": ["Table", "Arn"]}), JOBS, USERS),
     allow("dynamodb:Query", {"Fn::Join": ["", [{"Fn::GetAtt": ["Table", "Arn"]}, "/index/active"]]}),
+    allow("sqs:SendMessage", {"Fn::GetAtt": ["Queue", "Arn"]}),
+    allow("sns:Publish", {"Ref": "Topic"}),
+    allow("kms:Decrypt", {"Fn::ImportValue": "key"})
+    | {"Condition": {"StringEquals": {"kms:ViaService": {"Fn::Sub": "sqs.${AWS::Region}"}}}},
 )
-WHOLE = (allow("dynamodb:GetItem", "table"), allow("dynamodb:Query", "table", "table/index/active"))
+ROWS = only(allow(["dynamodb:GetItem", "dynamodb:Query"], TABLE), USERS, JOBS)
+INDEX = allow("dynamodb:Query", f"{TABLE}/index/active")
+SEND = allow("sqs:SendMessage", "arn:aws:sqs:eu-central-1:123456789012:pressroom-dev-work.fifo")
+PUBLISH = allow("sns:Publish", "arn:aws:sns:eu-central-1:123456789012:jobs")
+DECRYPT = allow("kms:Decrypt", "arn:aws:kms:key/1") | {
+    "Condition": {"StringEquals": {"kms:ViaService": "sqs.eu-central-1"}}
+}
+REST = (SEND, PUBLISH, DECRYPT)
+WHOLE = (ROWS, INDEX, *REST)
+BOTH = ["dynamodb:GetItem", "dynamodb:Query"]
 
 
 @pytest.mark.parametrize(
     ("has", "missing"),
     [
         (WHOLE, []),
-        ((*WHOLE, allow("sqs:SendMessage", "queue")), []),
-        ((allow(["dynamodb:GetItem", "dynamodb:Query"], "table"),), ["dynamodb:Query"]),
-        ((allow("dynamodb:Query", "table", "table/index/active"),), ["dynamodb:GetItem"]),
-        ((), ["dynamodb:GetItem", "dynamodb:Query"]),
+        ((*WHOLE, allow("sqs:DeleteMessage", "queue")), []),
+        ((ROWS, *REST), ["dynamodb:Query"]),
+        ((only(allow("dynamodb:Query", TABLE), JOBS, USERS), INDEX, *REST), ["dynamodb:GetItem"]),
+        (REST, BOTH),
+        # As many of each action, but not the same.
+        ((only(allow(BOTH, OTHER), JOBS, USERS), INDEX, *REST), BOTH),
+        ((ROWS, allow("dynamodb:Query", f"{TABLE}/index/watch"), *REST), ["dynamodb:Query"]),
+        ((only(allow(BOTH, TABLE), JOBS), INDEX, *REST), BOTH),
+        ((allow(BOTH, TABLE), INDEX, *REST), BOTH),
+        ((ROWS | {"Effect": "Deny"}, INDEX, *REST), BOTH),
+        (
+            (ROWS, INDEX, allow("sqs:SendMessage", "arn:aws:sqs:eu-central-1:1:other.fifo"), PUBLISH, DECRYPT),
+            SEND["Action"],
+        ),
+        ((ROWS, INDEX, SEND, allow("sns:Publish", "arn:aws:sns:eu-central-1:1:other"), DECRYPT), PUBLISH["Action"]),
     ],
 )
 def test_missing_actions_are_named_when_a_policy_was_edited(
-    has: tuple[dict[str, Any], ...], missing: list[str]
+    has: tuple[dict[str, Any], ...], missing: list[str] | str
 ) -> None:
     def policy_of(role: str, name: str) -> dict[str, Any]:
         assert (role, name) == ("pressroom-dev-ApiRole-1", "Policy")
         return {"Statement": list(has)}
 
-    expected = [("pressroom-dev-ApiRole-1", missing)] if missing else []
+    expected = [("pressroom-dev-ApiRole-1", [missing] if isinstance(missing, str) else missing)] if missing else []
     assert list(missing_grants(WANTED, RESOURCES, policy_of)) == expected
     assert list(missing_grants(json.dumps(WANTED), RESOURCES, policy_of)) == expected
