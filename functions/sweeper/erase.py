@@ -17,7 +17,7 @@ from shared.store.dynamodb import RefusedError
 from shared.store.keys import job_id_of, project_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from aws_lambda_powertools import Logger
@@ -51,14 +51,13 @@ class Eraser:
         now = self.clock.now()
         if self.retention_days:
             self._retire(now - timedelta(days=self.retention_days), done, go_on)
-        for key in self.erasures.due(now):
+        for key in self._readable(self.erasures.due(now), done):
             if not go_on():
                 break
             try:
                 self._go_on_with(key, now, done, go_on)
             except (StoreUnavailableError, TransitionRefusedError) as error:
-                done["cut_short"] += 1  # the next run finds it where it is
-                self.logger.warning("an erasure was cut short", **names_in_key(key), exc_info=error)
+                self._cut_short(done, error, key)
             except CorruptRowError:
                 done["failed"] += 1
                 self.logger.exception(
@@ -66,8 +65,21 @@ class Eraser:
                 )
         return done
 
+    def _readable(self, keys: Iterator[Key], done: Counter[str]) -> Iterator[Key]:
+        """``keys`` as far as the table gives them: what the sweep has done before is told all the same."""
+        try:
+            yield from keys
+        except StoreUnavailableError as error:
+            self._cut_short(done, error)
+
+    def _cut_short(self, done: Counter[str], error: Exception, key: Key | None = None) -> None:
+        """Something got no answer, or was refused: the next run finds it where it is."""
+        done["cut_short"] += 1
+        names = {} if key is None else names_in_key(key)
+        self.logger.warning("an erasure was cut short", **names, exc_info=error)
+
     def _retire(self, until: datetime, done: Counter[str], go_on: Callable[[], bool]) -> None:
-        for key in self.watch.ended(until, page=_PAGE):
+        for key in self._readable(self.watch.ended(until, page=_PAGE), done):
             if not go_on():
                 return
             try:
@@ -78,6 +90,8 @@ class Eraser:
                 done["jobs_retired"] += 1
             except RefusedError:
                 continue  # somebody deleted it, or tries it again
+            except StoreUnavailableError as error:
+                self._cut_short(done, error, key)
             except CorruptRowError:
                 done["failed"] += 1
                 self.logger.exception("a job that is too old cannot be read", code="corrupt_row", **names_in_key(key))
