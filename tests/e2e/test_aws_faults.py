@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.jobs.repairs import LOOK_EVERY
-from tests.support.aws_faults import APPLIED, READS, Fault, faults_of
+from tests.support.aws_faults import APPLIED, BATCHES, READS, Fault, faults_of
 from tests.support.fault_flows import API, FLOWS, LISTED, QUERY, SWEEPER, Flow
 from tests.support.fault_plans import FaultPlan, FromThenOn, NoFault, Once
 from tests.support.fault_stages import A_DAY_LATER
@@ -48,11 +48,17 @@ def single_faults() -> Iterator[Case]:
 
 
 def outages() -> Iterator[Case]:
-    """Every operation of every flow out of order from one of its calls on for good; a write with and without effect."""
+    """Every operation of every flow out of order from one of its calls on for good.
+
+    A write with and without effect; a batch in part too, each time half of what is left.
+    """
     for flow in FLOWS:
         for operation, count in Counter(flow.calls).items():
+            faults = [Fault.THROTTLED]
+            faults += [] if operation in READS else [Fault.RESET_AFTER]
+            faults += [Fault.PARTLY] if operation in BATCHES else []
             for number in {1, count}:
-                for fault in (Fault.THROTTLED,) if operation in READS else (Fault.THROTTLED, Fault.RESET_AFTER):
+                for fault in faults:
                     yield flow, operation, number, fault
 
 

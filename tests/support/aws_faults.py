@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from tests.support.aws_requests import AwsRequest
 
-__all__ = ["APPLIED", "READS", "REFUSED", "FalseAnswer", "Fault", "false_answer", "faults_of"]
+__all__ = ["APPLIED", "BATCHES", "READS", "REFUSED", "FalseAnswer", "Fault", "false_answer", "faults_of"]
 
 
 @unique
@@ -33,6 +33,8 @@ class Fault(StrEnum):
     """It was done, and the answer is a 500 all the same."""
     TIMEOUT_AFTER = "timeout after"
     """It was done; no answer comes until the client gives up."""
+    PARTLY = "partly"
+    """Of a batch a part was done, and the answer says what is left over."""
 
 
 REFUSED: Final = frozenset({Fault.THROTTLED, Fault.SERVER_ERROR, Fault.CONFLICT})
@@ -42,6 +44,8 @@ APPLIED: Final = frozenset(
 )
 """Passed on, and the answer is lost."""
 _CONTENDED: Final = frozenset({"dynamodb.UpdateItem", "dynamodb.TransactWriteItems"})
+BATCHES: Final = frozenset({"dynamodb.BatchGetItem", "dynamodb.BatchWriteItem", "sqs.SendMessageBatch"})
+"""What AWS may do in part."""
 READS: Final = frozenset(
     {"dynamodb.BatchGetItem", "dynamodb.GetItem", "dynamodb.Query", "secretsmanager.GetSecretValue"}
 )
@@ -52,6 +56,7 @@ _TOLD_APART_BY_WRITES: Final = frozenset({Fault.SERVER_ERROR_AFTER, Fault.RESET_
 def faults_of(operation: str) -> tuple[Fault, ...]:
     """The faults that ``operation`` can meet, and that differ for it."""
     without = set() if operation in _CONTENDED else {Fault.CONFLICT}
+    without |= set() if operation in BATCHES else {Fault.PARTLY}
     without |= _TOLD_APART_BY_WRITES if operation in READS else set()
     return tuple(fault for fault in Fault if fault not in without)
 

@@ -68,13 +68,19 @@ class AwsRequest:
             (inner,) = member.values()
             yield _row(inner.get("Key") or inner["Item"])
         for asked in self.body.get("RequestItems", {}).values():
-            keys = asked["Keys"] if isinstance(asked, dict) else [entry["PutRequest"]["Item"] for entry in asked]
-            yield from map(_row, keys)
+            yield from map(_row, asked["Keys"] if isinstance(asked, dict) else map(_written, asked))
         if "KeyConditionExpression" in self.body:
             yield str(self.body["ExpressionAttributeValues"][":pk"]["S"])
 
     def __str__(self) -> str:
         return " ".join([self.operation, *self.rows[:3], *(["…"] if len(self.rows) > 3 else [])])
+
+
+def _written(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The row, or its key, of an entry of a batch that writes."""
+    (inner,) = entry.values()
+    found: Mapping[str, Any] = inner.get("Key") or inner["Item"]
+    return found
 
 
 def _row(key: Mapping[str, Any]) -> str:

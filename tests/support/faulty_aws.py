@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from tests.support.aws_faults import APPLIED, REFUSED, FalseAnswer, Fault, false_answer
 from tests.support.aws_requests import AwsRequest
 from tests.support.fault_plans import FaultPlan, NoFault
+from tests.support.partial_answers import answer_partly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -43,8 +44,8 @@ class Seen:
 
     @property
     def applied(self) -> bool:
-        """Whether the request was passed on."""
-        return self.fault is None or self.fault in APPLIED
+        """Whether the request was passed on, be it in part."""
+        return self.fault is None or self.fault in APPLIED or self.fault is Fault.PARTLY
 
     def __str__(self) -> str:
         return f"{self.request}{f' [{self.fault}]' if self.fault else ''}"
@@ -112,6 +113,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault in REFUSED:
             self._send(false_answer(request, fault))
+            return
+        if fault is Fault.PARTLY:
+            self._send(answer_partly(request, lambda part: self._pass_on(aws, request, part)))
             return
         answer = self._pass_on(aws, request, body)
         match fault:
