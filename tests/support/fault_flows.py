@@ -2,60 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import ErrorCode
-from shared.store.keys import WATCH_SHARDS
 from tests.support import fault_stages as stages
+from tests.support.fault_flows_of_erasing import ERASER
+from tests.support.fault_flows_of_projects import PROJECTS
+from tests.support.fault_runs import (
+    BATCH_GET,
+    BATCH_WRITE,
+    CLAIM,
+    CUT,
+    GET,
+    INVOKE,
+    ONE_FAILED,
+    ONE_STOPPED,
+    PUBLISH,
+    QUERY,
+    SECRET,
+    SEND,
+    SEND_BATCH,
+    SWEEP,
+    TAKE_OVER,
+    TRANSACT,
+    UPDATE,
+    VISIBILITY,
+    Flow,
+)
 from tests.support.fault_stages import LARGE
 from tests.support.front_desk import body_of
+from tests.support.plant import PLENTY_USD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from shared.jobs.ledger import Ledger
     from tests.support.plant import Plant
 
-__all__ = ["API", "FLOWS", "LISTED", "QUERY", "SWEEPER", "Flow"]
-
-DONE: Final = MappingProxyType({"completed": 2})
-ONE_FAILED: Final = MappingProxyType({"completed": 1, "failed": 1})
-ONE_CUT: Final = MappingProxyType({"completed": 1, "cancelled": 1})
-CUT: Final = MappingProxyType({"cancelled": 2})
-
-
-@dataclass(frozen=True)
-class Flow:
-    """A run of one function.
-
-    Attributes:
-        name: what happens.
-        prepare: how the job comes to it, without a fault; None where the run itself creates the job.
-        run: the run; what its driver or caller hears.
-        calls: the operations that the run asks for when nothing fails, in no order.
-        hears: what is heard, also when any single call fails: the run's own repeats make up for that.
-        hears_instead: what is heard where the answer of this call, by operation and number, is lost: it says no less.
-        ends: how many items end how, once everybody has done what they must; empty where no job is left.
-        told: the generation that ends.
-        calls_an_item: how often Claude may be asked for an item without a lost worker.
-        is_deleted: whether the job ends deleted: its rows go, by further runs of the eraser; the record of its
-            creation's Idempotency-Key stays until its time.
-        cancels: whether the job, which is too large to be worked off here, is cancelled after the run.
-    """
-
-    name: str
-    prepare: Callable[[Plant], Ledger | None]
-    run: Callable[[Plant, Ledger], object]
-    calls: tuple[str, ...]
-    hears: object
-    ends: Mapping[str, int] = field(default_factory=lambda: DONE)
-    told: int = 1
-    calls_an_item: int = 1
-    is_deleted: bool = False
-    cancels: bool = False
-    hears_instead: Mapping[tuple[str, int], object] = field(default_factory=lambda: MappingProxyType({}))
+__all__ = ["API", "FLOWS", "SWEEPER"]
 
 
 def consumes(plant: Plant, _: Ledger) -> object:
@@ -68,9 +54,14 @@ def asks(method: str, path: str, body: object = None) -> Callable[[Plant, Ledger
     return lambda plant, job: plant.once(method, f"{plant.path(job)}{path}", body).status
 
 
+def cancels(plant: Plant, job: Ledger) -> None:
+    """The job is too large to be worked off here."""
+    plant.ask("POST", f"{plant.path(job)}/cancel")
+
+
 def creates(plant: Plant, _: Ledger) -> object:
     answer = plant.once("POST", plant.jobs, body_of(2, options={"concurrency": 1}), headers={"Idempotency-Key": "two"})
-    return answer.status, answer.headers.get("idempotency-replayed")
+    return answer.status, answer.headers.get("idempotent-replayed")
 
 
 def takes_in(plant: Plant, _: Ledger) -> object:
@@ -89,6 +80,16 @@ def reads(plant: Plant, job: Ledger) -> object:
 def _query(path: str) -> dict[str, str]:
     name, _, value = path.partition("?")[2].partition("=")
     return {name: value} if name else {}
+
+
+def puts_back(plant: Plant, _: Ledger) -> None:
+    """What was mislaid."""
+    plant.direct.put_many(plant.mislaid)
+
+
+def nothing_is_left(plant: Plant) -> None:
+    """Of the job, and of its creation's Idempotency-Key."""
+    assert plant.rows_left() == []
 
 
 def finalizes(plant: Plant, job: Ledger) -> object:
@@ -123,21 +124,15 @@ def consumes_worn(plant: Plant, _: Ledger) -> object:
     return type(plant.process(received[0], replace(received[1], receive_count=8))).__name__
 
 
-def creates_project(plant: Plant, _: Ledger) -> object:
-    return plant.once("POST", "/v1/projects", {"name": "Another"}).status
-
-
-def deletes_project(plant: Plant, _: Ledger) -> object:
-    return plant.once("DELETE", f"/v1/projects/{plant.project}").status
-
-
-def erases(plant: Plant, _: Ledger) -> object:
-    return plant.erase()
-
-
 def cancels_many(plant: Plant, job: Ledger) -> object:
     answer = plant.once("POST", f"{plant.jobs}/cancel", {"job_ids": [job.job_id]})
     return [entry["result"] for entry in answer.json.get("results", ())]
+
+
+def resumes_with_more(plant: Plant, job: Ledger) -> object:
+    """A resume with a new budget; which one the job then has."""
+    answer = plant.once("POST", f"{plant.path(job)}/resume", {"budget_usd": PLENTY_USD})
+    return answer.status, answer.json.get("options", {}).get("budget_usd")
 
 
 def next_processed(plant: Plant, job: Ledger) -> object:
@@ -145,25 +140,7 @@ def next_processed(plant: Plant, job: Ledger) -> object:
     return answer.status, answer.json.get("outcome")
 
 
-GET: Final = "dynamodb.GetItem"
-BATCH_GET: Final = "dynamodb.BatchGetItem"
-QUERY: Final = "dynamodb.Query"
-UPDATE: Final = "dynamodb.UpdateItem"
-TRANSACT: Final = "dynamodb.TransactWriteItems"
-BATCH_WRITE: Final = "dynamodb.BatchWriteItem"
-SEND: Final = "sqs.SendMessage"
-SEND_BATCH: Final = "sqs.SendMessageBatch"
-VISIBILITY: Final = "sqs.ChangeMessageVisibility"
-PUBLISH: Final = "sns.Publish"
-INVOKE: Final = "lambda.Invoke"
-SECRET: Final = "secretsmanager.GetSecretValue"
-CLAIM: Final = (GET, UPDATE, VISIBILITY, BATCH_GET)
-TAKE_OVER: Final = (GET, UPDATE, GET, UPDATE, VISIBILITY, BATCH_GET)
-LISTED: Final = WATCH_SHARDS
-"""Queries of the sweeper for what is due, one a shard."""
-SWEEP: Final = (*[QUERY] * LISTED, BATCH_GET)
-
-API: Final = (
+JOBS: Final = (
     Flow("a job is created", stages.nothing, creates, (GET, BATCH_GET, GET, TRANSACT, SEND_BATCH, UPDATE), (202, None)),
     Flow(
         "a large job is taken in",
@@ -172,7 +149,7 @@ API: Final = (
         (GET, BATCH_GET, GET, TRANSACT, TRANSACT, UPDATE),
         (202, LARGE),
         ends={"cancelled": LARGE},
-        cancels=True,
+        then=cancels,
     ),
     Flow(
         "an intake is finished by its key",
@@ -181,7 +158,7 @@ API: Final = (
         (GET, BATCH_GET, GET, TRANSACT, GET, GET, GET, UPDATE, TRANSACT, TRANSACT, UPDATE),
         (202, LARGE),
         ends={"cancelled": LARGE},
-        cancels=True,
+        then=cancels,
     ),
     Flow(
         "everything is read",
@@ -190,8 +167,6 @@ API: Final = (
         (*[GET] * 20, *[QUERY] * 6, *[BATCH_GET] * 2),
         [200] * 9,
     ),
-    Flow("a project is created", stages.fresh, creates_project, (TRANSACT,), 201),
-    Flow("a project is deleted", stages.nothing, deletes_project, (GET, QUERY, UPDATE, QUERY, TRANSACT), 204, ends={}),
     Flow(
         "a job is deleted",
         stages.told,
@@ -208,6 +183,20 @@ API: Final = (
         asks("POST", "/resume"),
         (GET, GET, GET, UPDATE, SEND_BATCH, UPDATE),
         200,
+    ),
+    Flow(
+        "a job is resumed with a larger budget",
+        stages.paused_for_its_budget,
+        resumes_with_more,
+        (GET, GET, GET, UPDATE, SEND_BATCH, UPDATE),
+        (200, PLENTY_USD),
+    ),
+    Flow(
+        "a job is created whose creator's list of starts is full",
+        stages.with_many_starts,
+        creates,
+        (GET, BATCH_GET, GET, TRANSACT, GET, GET, GET, GET, UPDATE, TRANSACT, SEND_BATCH, UPDATE),
+        (202, None),
     ),
     Flow("a job is cancelled", stages.fresh, asks("POST", "/cancel"), (GET, GET, UPDATE, GET), 200, ends=CUT),
     Flow("jobs are cancelled", stages.fresh, cancels_many, (GET, BATCH_GET, UPDATE), ["cancelled"], ends=CUT),
@@ -236,7 +225,38 @@ PROCESSOR: Final = (
         consumes,
         (*CLAIM, TRANSACT, UPDATE),
         "Acknowledge",
-        ends={"failed": 1, "cancelled": 1},
+        ends=ONE_STOPPED,
+    ),
+    Flow(
+        "an item fails and pauses the job",
+        stages.failing(ErrorCode.REFUSED, on_error="pause"),
+        consumes,
+        (*CLAIM, TRANSACT, UPDATE),
+        "Acknowledge",
+        ends=ONE_FAILED,
+    ),
+    Flow(
+        "a message finds a job that a failed item pauses",
+        stages.halted("pause"),
+        consumes,
+        (GET, UPDATE, GET, UPDATE),
+        "Acknowledge",
+        ends=ONE_FAILED,
+    ),
+    Flow(
+        "a message finds a job that a failed item stops",
+        stages.halted("stop"),
+        consumes,
+        (GET, UPDATE, GET, UPDATE),
+        "Acknowledge",
+        ends=ONE_STOPPED,
+    ),
+    Flow(
+        "a used-up budget pauses the job",
+        stages.out_of_budget,
+        consumes,
+        (GET, UPDATE, UPDATE),
+        "Acknowledge",
     ),
     Flow(
         "an item is put back",
@@ -283,6 +303,14 @@ PROCESSOR: Final = (
         calls_an_item=2,
     ),
     Flow(
+        "a refusal for longer than the brake of another",
+        stages.refused_beside_another,
+        consumes,
+        (*CLAIM, UPDATE, UPDATE, TRANSACT, VISIBILITY),
+        "Keep",
+        calls_an_item=2,
+    ),
+    Flow(
         "a call begins under the brake",
         stages.braked,
         consumes,
@@ -323,6 +351,14 @@ ENDS: Final = (
         (GET, TRANSACT, GET, PUBLISH, UPDATE),
         "completed, told",
         hears_instead=MappingProxyType({(UPDATE, 1): "told, and recorded before"}),
+    ),
+    Flow(
+        "a job of before there were limits is closed",
+        stages.of_before_bookings,
+        finalizes,
+        (UPDATE, GET, PUBLISH, UPDATE),
+        "completed, told",
+        hears_instead=MappingProxyType({(UPDATE, 2): "told, and recorded before"}),
     ),
     Flow(
         "a change is told",
@@ -370,6 +406,24 @@ SWEEPER: Final = (
         ends=CUT,
     ),
     Flow(
+        "the sweeper pauses a job that a failed item pauses",
+        stages.halted("pause"),
+        sweeps,
+        (*SWEEP, BATCH_GET, UPDATE, UPDATE),
+        (1, 0, {"PauseOnError": 1}),
+        hears_instead=FOUND_DONE,
+        ends=ONE_FAILED,
+    ),
+    Flow(
+        "the sweeper stops a job that a failed item stops",
+        stages.halted("stop"),
+        sweeps,
+        (*SWEEP, BATCH_GET, UPDATE, UPDATE),
+        (1, 0, {"Cancel": 1}),
+        hears_instead=FOUND_DONE,
+        ends=ONE_STOPPED,
+    ),
+    Flow(
         "the sweeper hands a job to the queue",
         stages.left_by_its_client,
         sweeps,
@@ -392,12 +446,21 @@ SWEEPER: Final = (
         (1, 0, {"Notify": 1}),
     ),
     Flow(
+        "the sweeper puts a job off that cannot be read",
+        stages.without_a_spec,
+        sweeps,
+        (*SWEEP, UPDATE),
+        (1, 1, {}),
+        then=puts_back,
+    ),
+    Flow(
         "the sweeper removes an intake",
         stages.unsealed,
         sweeps,
         (*SWEEP, UPDATE, QUERY, TRANSACT, GET, TRANSACT, UPDATE),
         (1, 0, {"RemoveIntake": 1}),
         ends={},
+        holds=nothing_is_left,
     ),
 )
 DEAD_LETTERS: Final = (
@@ -413,24 +476,5 @@ DEAD_LETTERS: Final = (
         ends=ONE_FAILED,
     ),
 )
-ERASER: Final = (
-    Flow(
-        "the eraser erases a job",
-        stages.deleted,
-        erases,
-        (QUERY, GET, QUERY, BATCH_WRITE, UPDATE),
-        {"jobs": 1, "rows": 3},
-        ends={},
-        is_deleted=True,
-    ),
-    Flow(
-        "the eraser forgets that a job was deleted",
-        stages.erased,
-        erases,
-        (QUERY, GET, QUERY, BATCH_WRITE),
-        {"jobs": 1, "rows": 0},
-        ends={},
-        is_deleted=True,
-    ),
-)
+API: Final = (*JOBS, *PROJECTS)
 FLOWS: Final = (*API, *PROCESSOR, *ENDS, *SWEEPER, *ERASER, *DEAD_LETTERS)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from functions.processor.secret_key import KeyedClaude, SecretKey
 from shared.errors import ErrorCode, item_error
+from shared.jobs.brake import Refusal, after_refusal
 from shared.jobs.statuses import CancelReason, JobStatus, PauseReason
-from shared.store.keys import idempotency_key
+from shared.store.brake import BrakeStore
+from shared.store.keys import idempotency_key, load_key, spec_key
 from shared.store.ledgers import LedgerStore
 from shared.turns.claiming import Held
 from tests.support.aws_faults import Fault
@@ -81,6 +83,58 @@ def failing(*codes: ErrorCode, **options: Any) -> Callable[[Plant], Ledger]:
     return prepare
 
 
+def halted(on_error: str) -> Callable[[Plant], Ledger]:
+    """A job whose first item failed, by a worker that died before it did what that demands of the job."""
+
+    def prepare(plant: Plant) -> Ledger:
+        job = failing(ErrorCode.REFUSED, ErrorCode.REFUSED, on_error=on_error)(plant)
+        plant.aws.plan = FromThenOn("dynamodb.UpdateItem", 2, Fault.SERVER_ERROR)
+        plant.advance(job)
+        plant.aws.reset()
+        assert plant.ledger(job).halted
+        plant.claude.errors.clear()
+        plant.clock.advance(61)
+        return job
+
+    return prepare
+
+
+def out_of_budget(plant: Plant) -> Ledger:
+    """A job whose budget does not cover another item."""
+    asked = plant.once("POST", plant.jobs, body_of(1), query={"dry_run": "true"})
+    job = new(plant, budget_usd=asked.json["estimate"]["cost_usd"])
+    plant.consume()
+    return job
+
+
+def paused_for_its_budget(plant: Plant) -> Ledger:
+    job = out_of_budget(plant)
+    plant.consume()
+    assert plant.ledger(job).pause_reason is PauseReason.BUDGET_EXHAUSTED
+    return job
+
+
+def with_many_starts(plant: Plant) -> None:
+    """Alice has begun as many jobs as an hour allows, but long ago."""
+    caps = plant.services().admissions.default.caps
+    starts = [int(plant.clock.now().timestamp() * 1000) - 2 * 3600 * 1000] * caps.jobs_per_hour
+    plant.direct.put_many([{**load_key("alice", plant.project), "unfinished": 0, "starts": starts}])
+
+
+def refused_beside_another(plant: Plant) -> Ledger:
+    """Claude refuses two calls that began at once: the other is told sooner, and to wait less."""
+    job = new(plant)
+    plant.claude.errors[1].append(item_error(ErrorCode.RATE_LIMITED, "slow down", retry_after_seconds=300))
+
+    def refuse(_: str) -> None:
+        brakes = BrakeStore(plant.direct, plant.direct)
+        if brakes.read() is None:
+            brakes.replace(None, after_refusal(None, Refusal(overloaded=False, wait_seconds=2), plant.clock.now()))
+
+    plant.claude.during = refuse
+    return job
+
+
 def refused_for_the_rate(plant: Plant) -> Ledger:
     job = new(plant)
     plant.claude.errors[1].append(item_error(ErrorCode.RATE_LIMITED, "slow down", retry_after_seconds=2))
@@ -152,6 +206,23 @@ def settled(plant: Plant, job: Ledger) -> Ledger:
 
 def all_settled(plant: Plant) -> Ledger:
     return settled(plant, new(plant))
+
+
+def of_before_bookings(plant: Plant) -> Ledger:
+    """The same of a job that took nothing of what is limited: it was created before that was counted."""
+    job = plant.engine.job(2, concurrency=1)
+    plant.engine.dispatch(job)
+    return settled(plant, job)
+
+
+def without_a_spec(plant: Plant) -> Ledger:
+    """A job of which somebody has mislaid a row, so that it cannot be looked at."""
+    job = undispatched(plant)
+    row = plant.direct.get(spec_key(job.job_id))
+    assert row is not None
+    plant.mislaid.append(row)
+    plant.direct.delete_many([spec_key(job.job_id)])
+    return job
 
 
 def told(plant: Plant) -> Ledger:

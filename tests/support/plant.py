@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import boto3
 from aws_lambda_powertools import Logger
@@ -25,7 +25,7 @@ from shared.contracts.messages import LaneMessage
 from shared.ending.topic import SnsTopic
 from shared.errors import PressroomError
 from shared.jobs.ids import PROJECT, new_id
-from shared.jobs.statuses import JobStatus
+from shared.jobs.statuses import JobStatus, PauseReason
 from shared.queue.dispatch import WorkQueue
 from shared.store.dynamodb import DynamoTable
 from shared.store.events import EventStore
@@ -36,7 +36,7 @@ from shared.store.projects import Project, ProjectStore
 from shared.turns.dispositions import Acknowledge, Disposition
 from tests.support.clock import ManualClock
 from tests.support.emulator import CREDENTIALS, REGION
-from tests.support.erasing import erase
+from tests.support.erasing import erase, rows_of
 from tests.support.front_desk import OutlineClaude, body_of
 from tests.support.http_events import ApiClient, HttpAnswer
 from tests.support.invariants import History, Snapshot, check
@@ -55,11 +55,15 @@ if TYPE_CHECKING:
     from shared.generation.answers import Generation
     from shared.generation.prompts import Prompt
     from shared.jobs.ledger import Ledger
+    from shared.store.attributes import Row
     from shared.store.events import Entry
     from tests.support.faulty_aws import FaultyAws
     from tests.support.resources import QueueHandle, TableHandle
 
-__all__ = ["AwsClients", "Plant"]
+__all__ = ["PLENTY_USD", "AwsClients", "Plant"]
+
+PLENTY_USD: Final = 5
+"""More than all items of a job cost: whoever resumes a job whose budget is used up gives it as much."""
 
 _ROUNDS = 60
 _PATIENCE_SECONDS = 700.0
@@ -128,6 +132,8 @@ class Plant:
     """Whether callers repeat what got no answer."""
     record: Mapping[str, Any] | None = None
     """What the stream has for the journal."""
+    mislaid: list[Row] = field(default_factory=list)
+    """Rows that somebody took away, and has to put back."""
     troubles: Counter[str] = field(default_factory=Counter)
     """Runs that ended in a typed error, by name: their driver, or the caller, tries again."""
 
@@ -202,14 +208,25 @@ class Plant:
         body = body_of(items, options={"concurrency": 1, **options})
         return self.ask("POST", self.jobs, body, headers={"Idempotency-Key": key})
 
+    @property
+    def path_of_project(self) -> str:
+        """The project's path."""
+        return f"/v1/projects/{self.project}"
+
     def path(self, job: Ledger) -> str:
         """The job's path."""
         return f"{self.jobs}/{job.job_id}"
 
     def _invoked(self, payload: Mapping[str, Any]) -> None:
         """The processor, started by Invoke: as fast as it can be, before the answer that it was taken."""
-        message = LaneMessage.from_dict(payload)
-        self.engine.processor().advance(message, delivery=None, trace_id="trace", seconds_left=lambda: 600.0)
+        self._advance(LaneMessage.from_dict(payload))
+
+    def _advance(self, message: LaneMessage) -> Disposition:
+        return self.engine.processor().advance(message, delivery=None, trace_id="trace", seconds_left=lambda: 600.0)
+
+    def advance(self, job: Ledger) -> Disposition:
+        """One invocation of the processor, without the queue: the message stays where it is."""
+        return self._advance(self.engine.message(job))
 
     # ------------------------------------------------------------------------------- the functions, and their drivers
 
@@ -266,9 +283,9 @@ class Plant:
         """One run of the sweeper."""
         return self._tried("sweeper", self.engine.sweep)
 
-    def erase(self) -> dict[str, int] | None:
-        """One run of the eraser: what was done; None where the next run has to do it."""
-        return cast("dict[str, int] | None", self._tried("eraser", lambda: dict(erase(self.engine.table))))
+    def erase(self, *, retention_days: int = 0) -> dict[str, int]:
+        """One run of the eraser: what was done. It fails at nothing: what is left over, the next run does."""
+        return dict(erase(self.engine.table, retention_days=retention_days))
 
     def tell(self, record: Mapping[str, Any]) -> int | None:
         """One invocation of the journal; the number of events, None where the stream has to repeat it."""
@@ -297,10 +314,13 @@ class Plant:
         assert found is not None
         return found
 
+    def rows(self) -> list[Row]:
+        """All rows."""
+        return rows_of(self.direct)
+
     def rows_left(self) -> list[str]:
         """The keys of all rows that belong to a job."""
-        pages = self.table.client.get_paginator("scan").paginate(TableName=self.table.name)
-        keys = [f"{item['pk']['S']}/{item['sk']['S']}" for page in pages for item in page["Items"]]
+        keys = [f"{row['pk']}/{row['sk']}" for row in self.rows()]
         return [key for key in keys if "JOB#" in key or "IDEMPOTENCY#" in key or "DELETED#" in key]
 
     def only_job(self) -> Ledger:
@@ -351,7 +371,8 @@ class Plant:
         """One round of everybody: a person, the queue's drivers, the stream, the schedule."""
         ledger = self.ledger(job)
         if ledger.status is JobStatus.PAUSED:
-            self.once("POST", f"{self.path(job)}/resume")
+            is_short = ledger.pause_reason is PauseReason.BUDGET_EXHAUSTED
+            self.once("POST", f"{self.path(job)}/resume", {"budget_usd": PLENTY_USD} if is_short else None)
         while received := self.receive(self.queue.url):
             self.process(*received)
         for letter in list(iter(lambda: self.receive(self.queue.dead_letters_url), None)):
