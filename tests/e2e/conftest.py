@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -62,15 +63,16 @@ def plant_for(
     direct: tuple[DynamoDBClient, SQSClient, SNSClient],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[Fault | None], Plant]]:
-    """Makes the test's plant, with clients that do not wait long where no answer comes."""
+    """Makes a plant of the test's own, with clients that do not wait long where no answer comes."""
     dynamodb, sqs, sns = direct
     # The waits of the client's own between its tries are not what is tested.
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     topic = sns.create_topic(Name="pressroom-faults")["TopicArn"]
-    with fresh_table(dynamodb) as table, fresh_queue(sqs) as queue:
+    with ExitStack() as stack:
 
         def make(fault: Fault | None) -> Plant:
             chosen_clients = impatient if fault is Fault.TIMEOUT_AFTER else clients
+            table, queue = stack.enter_context(fresh_table(dynamodb)), stack.enter_context(fresh_queue(sqs))
             return Plant(faulty_aws, chosen_clients, table, queue, topic)
 
         yield make

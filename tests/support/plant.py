@@ -40,6 +40,7 @@ from tests.support.erasing import erase, rows_of
 from tests.support.front_desk import OutlineClaude, body_of
 from tests.support.http_events import ApiClient, HttpAnswer
 from tests.support.invariants import History, Snapshot, check
+from tests.support.named_writes import RecordingTable
 from tests.support.workshop import FakeTopic, Workshop
 
 if TYPE_CHECKING:
@@ -142,7 +143,8 @@ class Plant:
         self.aws.on_invoke = self._invoked
         self.claude = _Telltale(plant=self)
         self.logger = Logger(service="test", level="CRITICAL")
-        store = DynamoTable(self.clients.dynamodb, self.table.name, clock=self.clock)
+        store = RecordingTable(self.clients.dynamodb, self.table.name, clock=self.clock)
+        self.written = store.written
         self.engine = Workshop(
             store,
             WorkQueue(self.clients.sqs, self.queue.url),
