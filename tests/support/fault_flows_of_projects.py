@@ -80,7 +80,7 @@ def on_template(method: str, path: str = "", body: object = None) -> Callable[[P
         template = the_template(plant).template_id
         known = {"If-Match": template_etag(template, 1, deleted=False)}
         answer = plant.once(method, f"{plant.path_of_project}/templates/{template}{path}", body, headers=known)
-        return answer.status, answer.json["version"] if answer.content else None
+        return answer.status, answer.json.get("version") if answer.content else None
 
     return run
 
@@ -160,6 +160,7 @@ PROJECTS: Final = (
         (GET, GET, TRANSACT),
         200,
         ends={},
+        is_same_again=True,
         holds=members_are(alice=Role.OWNER, bob=Role.EDITOR),
     ),
     Flow(
@@ -169,6 +170,7 @@ PROJECTS: Final = (
         (GET, GET, TRANSACT),
         200,
         ends={},
+        is_same_again=True,
         holds=members_are(alice=Role.OWNER, bob=Role.OWNER),
     ),
     Flow(
@@ -196,6 +198,7 @@ PROJECTS: Final = (
         (GET, GET, TRANSACT),
         (200, 2),
         ends={},
+        is_same_again=True,
         holds=template_is(2, CASUAL),
     ),
     Flow(
@@ -205,6 +208,7 @@ PROJECTS: Final = (
         (GET, GET, UPDATE),
         (204, None),
         ends={},
+        is_same_again=True,
         holds=template_is(1, STYLE, deleted=True),
     ),
     Flow(
@@ -214,6 +218,7 @@ PROJECTS: Final = (
         (GET, GET, UPDATE),
         (200, 1),
         ends={},
+        is_same_again=True,
         holds=template_is(1, STYLE),
     ),
     Flow(
@@ -223,6 +228,7 @@ PROJECTS: Final = (
         (GET, GET, TRANSACT),
         (200, 1),
         ends={},
+        is_same_again=True,
         holds=voice_is(1, GERMAN),
     ),
     Flow(
@@ -232,6 +238,7 @@ PROJECTS: Final = (
         (GET, GET, TRANSACT),
         (200, 2),
         ends={},
+        is_same_again=True,
         holds=voice_is(2, ENGLISH),
     ),
 )

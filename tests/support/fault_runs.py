@@ -40,6 +40,7 @@ class Flow:
         run: the run; what its driver or caller hears.
         calls: the operations that the run asks for when nothing fails, in no order.
         hears: what is heard, also when any single call fails: the run's own repeats make up for that.
+        is_same_again: whether a caller who got a 503 hears the same by asking again, done or not done before.
         hears_instead: what is heard where the answer of this call, by operation and number, is lost: it says no less.
         ends: how many items end how, once everybody has done what they must; empty where no job is left.
         told: the generation that ends.
@@ -59,6 +60,7 @@ class Flow:
     told: int = 1
     calls_an_item: int = 1
     is_deleted: bool = False
+    is_same_again: bool = False
     then: Callable[[Plant, Ledger], object] = _nothing
     holds: Callable[[Plant], object] = _anything
     hears_instead: Mapping[tuple[str, int], object] = field(default_factory=lambda: MappingProxyType({}))

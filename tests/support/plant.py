@@ -349,6 +349,13 @@ class Plant:
         """The events that were told of the job."""
         return EventStore(self.direct).page(job.job_id, limit=100)
 
+    def waiting(self) -> int:
+        """How many messages wait in the queue for somebody to receive them."""
+        answer = self.queue.client.get_queue_attributes(
+            QueueUrl=self.queue.url, AttributeNames=["ApproximateNumberOfMessages"]
+        )
+        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+
     def notifications(self) -> list[str]:
         """Ids of what reached the topic since the proxy was reset last."""
         return [
