@@ -21,7 +21,7 @@ from tests.support.fault_plans import FaultPlan, FromThenOn, NoFault, Once
 from tests.support.fault_runs import LISTED, QUERY, Flow
 from tests.support.fault_stages import A_DAY_LATER
 from tests.support.invariants import History, check
-from tests.support.named_writes import writes_in_the_sources
+from tests.support.named_writes import operation_of, writes_in_the_sources
 from tests.support.repository import ROOT
 
 if TYPE_CHECKING:
@@ -189,18 +189,33 @@ def test_flows_ask_for_every_operation_when_the_code_does() -> None:
     assert {"".join(word.capitalize() for word in name.split("_")) for name in called} == named
 
 
-def test_flows_make_every_write_when_the_stores_can(plant_for: Callable[[Fault | None], Plant]) -> None:
-    # Each call of each flow meets every fault, so a write that a flow makes has met them all.
-    made: set[str] = set()
-    for flow in FLOWS:
-        plant = plant_for(None)
-        job = flow.prepare(plant)
-        before = len(plant.written)
-        flow.run(plant, job)  # type: ignore[arg-type]  # a run that needs no job gets none
-        made |= set(plant.written[before:])
+def writes_of(plant: Plant, flow: Flow) -> Iterator[tuple[str, str, int]]:
+    """The writes that the flow makes when nothing fails: their names, operations, and the number among such calls."""
+    job = flow.prepare(plant)
+    before = len(plant.written)
+    flow.run(plant, job)  # type: ignore[arg-type]  # a run that needs no job gets none
+    numbers: Counter[str] = Counter()
+    for name in plant.written[before:]:
+        operation = operation_of(name)
+        numbers[operation] += 1
+        yield name, operation, numbers[operation]
 
-    assert made & WITHOUT_A_FLOW == set()
-    assert made | WITHOUT_A_FLOW == writes_in_the_sources()
+
+def test_flows_make_every_write_of_the_stores_and_go_on_when_its_answer_is_lost(
+    plant_for: Callable[[Fault | None], Plant],
+) -> None:
+    lost: dict[str, Case] = {}
+    for flow in FLOWS:
+        for name, operation, number in writes_of(plant_for(None), flow):
+            lost.setdefault(name, (flow, operation, number, Fault.RESET_AFTER))
+
+    assert lost.keys() & WITHOUT_A_FLOW == set()
+    assert lost.keys() | WITHOUT_A_FLOW == writes_in_the_sources()
+    for name, (flow, operation, number, fault) in lost.items():
+        plant, plan = plant_for(fault), Once(operation, number, fault)
+        job, heard = run(plant, flow, plan)
+        assert (name, plan.struck, heard) == (name, 1, expected(flow, operation, number, fault))
+        verify(plant, flow, job)
 
 
 @pytest.mark.parametrize(("flow", "operation", "number", "fault"), chosen(single_faults(), most=SAMPLED))

@@ -17,7 +17,7 @@ from tests.support.repository import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["RecordingTable", "writes_in_the_sources"]
+__all__ = ["RecordingTable", "operation_of", "writes_in_the_sources"]
 
 _NAMED: Final = ("update", "transact")
 _BATCHES: Final = ("put_many", "delete_many")
@@ -54,6 +54,14 @@ class RecordingTable(DynamoTable):
         if frame.f_code.co_name == _PASSED_ON and frame.f_back is not None:
             frame = frame.f_back
         self.written.append(f"{frame.f_code.co_qualname}: {' '.join(write)}")
+
+
+def operation_of(write: str) -> str:
+    """The operation of AWS that makes the write of this name."""
+    method = write.partition(": ")[2].partition(" ")[0]
+    return {"update": "dynamodb.UpdateItem", "transact": "dynamodb.TransactWriteItems"}.get(
+        method, "dynamodb.BatchWriteItem"
+    )
 
 
 def writes_in_the_sources() -> set[str]:
