@@ -240,7 +240,7 @@ PROCESSOR: Final = (
     ),
     Flow(
         "an item fails and pauses the job",
-        stages.failing(ErrorCode.REFUSED, on_error="pause"),
+        stages.failing(ErrorCode.REFUSED, ErrorCode.REFUSED, on_error="pause"),
         consumes,
         (*CLAIM, TRANSACT, UPDATE),
         "Acknowledge",
