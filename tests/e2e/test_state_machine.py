@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,6 +52,7 @@ CONFIG = st.builds(
     on_error=st.sampled_from([OnError.CONTINUE, OnError.CONTINUE, OnError.STOP, OnError.PAUSE]),
     budget_microusd=st.sampled_from([None, EST, 2 * EST, 4 * EST]),
     drive=st.sampled_from([Drive.QUEUE, Drive.QUEUE, Drive.CLIENT]),
+    deadline_minutes=st.sampled_from([None, 20, 1_440]),
     sealed=st.sampled_from([True, True, False]),
 )
 TRANSITIONS = set(transitions.__all__) - {"final_status"}
@@ -111,14 +111,31 @@ class Machine(RuleBasedStateMachine):
     def all_work(self, answer: str) -> None:
         self.at_work.everybody_works(answer)
 
-    @precondition(lambda self: self._has(lambda crew: not crew.over and (crew.next_moment() or crew.idle_lanes())))
-    @rule(sweep=st.booleans())
-    def wait(self, sweep: bool) -> None:
-        """Until something changes by itself, or the sweeper comes."""
+    @precondition(lambda self: self._has(lambda crew: not crew.over and crew.next_moment()))
+    @rule()
+    def wait(self) -> None:
+        """Until something changes by itself."""
         moment = self.at_work.next_moment()
-        self.at_work.world.clock.set(moment or self.at_work.time + timedelta(seconds=60))
-        if sweep:
-            self.at_work.sweep()
+        assert moment is not None
+        self.at_work.world.clock.set(moment)
+
+    @precondition(lambda self: self._has(lambda crew: not crew.over))
+    @rule(
+        due=st.booleans(),
+        meanwhile=st.lists(st.tuples(st.integers(min_value=0, max_value=5), ANSWER), max_size=2),
+        asleep=st.sampled_from([False, False, True]),
+    )
+    def sweep(self, due: bool, meanwhile: list[tuple[int, str]], asleep: bool) -> None:
+        """The sweeper comes, when the job is due or before. It believes what it has read, whatever happens then."""
+
+        def others_act() -> None:
+            for number, answer in meanwhile:
+                crew.behind_the_sweeper(number, answer)
+
+        crew = self.at_work
+        if due and crew.ledger.check_at is not None:
+            crew.world.clock.set(max(crew.time, crew.ledger.check_at))
+        crew.sweep(meanwhile=others_act, asleep=asleep)
 
     @precondition(lambda self: self._has(lambda crew: crew.choices()))
     @rule(data=st.data(), number=st.integers(min_value=0, max_value=15), later=st.booleans())
@@ -155,11 +172,11 @@ class Machine(RuleBasedStateMachine):
             crew.start(Message(turns % len(crew.ledger.lanes), crew.ledger.epoch, crew.time))
             crew.everybody_works(answer)
         if what == "cancel":
-            crew.do(steps.cancel(crew.ledger))
+            crew.do(crew.cancelled(crew.ledger))
         else:
             crew.do(steps.pause(crew.ledger))
         if what == "pause and resume" and crew.ledger.status is JobStatus.PAUSED:
-            crew.do(steps.resume(crew.ledger))
+            crew.do(crew.resumed(crew.ledger))
             crew.postpone(crew.dispatch(crew.ledger, 1 + turns))
             if turns % 2:
                 crew.do(crew.dispatch(crew.ledger, 100))
@@ -175,7 +192,7 @@ class Machine(RuleBasedStateMachine):
         """The job ends, is told, and is retried: as much of it as is drawn. Twins decide the same, but sleep first."""
         crew = self.at_work
         if 0 in twins and crew.ledger.status in LIVE:
-            crew.postpone(steps.cancel(crew.ledger))
+            crew.postpone(crew.cancelled(crew.ledger))
         for turn, number in enumerate(numbers):
             choices = crew.choices()
             hasty = ["retry", "notify"] if number % 3 == 0 else ["notify", "retry"]

@@ -620,7 +620,7 @@ def _sweeps() -> list[Rule]:
         Rule(
             "look at a job that rests",
             resting,
-            steps.look(resting, new=at(86_400)),
+            steps.look(resting, new=at(86_400), paused_in=resting.epoch),
             resting.evolve(check_at=at(86_400)),
             {
                 # Whoever resumes or cancels a job that is due leaves the time as it is.

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from functions.api.controller import SOON
 from shared.jobs.ids import new_token
 from shared.jobs.lanes import deal
 from shared.jobs.ledger import Lease
-from shared.jobs.statuses import RUNNING, CancelReason, Drive, JobStatus
+from shared.jobs.repairs import LOOK_EVERY
+from shared.jobs.statuses import RUNNING, Drive, JobStatus
 from tests.support import steps
+from tests.support.crew_sweeper import sweeper_of
 from tests.support.crew_workers import LEASE_SECONDS, Message, Workers
 from tests.support.ledgers import make_outcome
 from tests.support.world import EST, INTAKE_TOKEN
@@ -36,15 +39,18 @@ class Crew(Workers):
     """Everybody who works one job: the machine's rules are thin wrappers around this."""
 
     pending: list[Step] = field(default_factory=list)
-    deduplicated: set[tuple[int, int, int, int]] = field(default_factory=set)
+    deduplicated: set[str] = field(default_factory=set)
     faults: int = 0
 
     def send(self, seen: Ledger, lane: int, index: int) -> None:
-        """A dispatcher's message; the queue swallows what it has had."""
-        number = (seen.epoch, seen.round, lane, index)
+        """A dispatcher's message, which the sweeper may send too; the queue swallows what it has had."""
+        self.receive(lane, seen.epoch, f"{seen.job_id}:{seen.epoch}:{seen.round}:{lane}:{index}")
+
+    def receive(self, lane: int, epoch: int, number: str) -> None:
+        """What somebody has sent, by its deduplication id."""
         if number not in self.deduplicated:
             self.deduplicated.add(number)
-            self.messages.append(Message(lane, seen.epoch, self.time))
+            self.messages.append(Message(lane, epoch, self.time))
 
     def dispatch(self, seen: Ledger, slots: int) -> Step:
         """Sends the next messages of the round; the cursor's write is the caller's to do, now or much later."""
@@ -69,18 +75,6 @@ class Crew(Workers):
         """Whoever decided on ``step`` goes to sleep first."""
         self.pending = [*self.pending[-5:], step]
 
-    def idle_lanes(self) -> list[int]:
-        """Lanes with work that nobody works and no message is left for (rule 13)."""
-        ledger = self.ledger
-        if ledger.status not in RUNNING or ledger.drive is Drive.CLIENT:
-            return []
-        waited_for = {message.lane for message in self.messages if message.epoch == ledger.epoch}
-        return [
-            number
-            for number, lane in enumerate(ledger.lanes)
-            if not lane.exhausted and not lane.busy(self.time) and number not in waited_for
-        ]
-
     def choices(self, *, rarely: bool = False) -> dict[str, Callable[[int], Step]]:
         """What somebody may decide on the ledger as it is. The number drawn settles what a decision leaves open.
 
@@ -94,10 +88,24 @@ class Crew(Workers):
         if ledger.status in RUNNING:
             found["pause"] = lambda _: steps.pause(ledger)
         if ledger.status is JobStatus.PAUSED:
-            found["resume"] = lambda n: steps.resume(ledger, more_microusd=n % 3 * EST if ledger.budgeted else 0)
+            found["resume"] = lambda n: self.resumed(ledger, n % 3)
         if ledger.status in LIVE and rarely:
-            found["cancel"] = lambda n: steps.cancel(ledger, reason=list(CancelReason)[n % 3])
+            found["cancel"] = lambda _: self.cancelled(ledger)
         return found
+
+    def resumed(self, seen: Ledger, items: int = 0) -> Step:
+        """A person goes on, with money for so many items more."""
+        more = items * EST if seen.budgeted else 0
+        return steps.resume(seen, more_microusd=more, check_at=self._soon(seen))
+
+    def cancelled(self, seen: Ledger) -> Step:
+        """A person cancels."""
+        return steps.cancel(seen, check_at=self._soon(seen))
+
+    def _soon(self, seen: Ledger) -> datetime:
+        """When the sweeper looks at a job that a person has moved: no later than it would have."""
+        soon: datetime = self.time + SOON
+        return soon if seen.check_at is None else min(soon, seen.check_at)
 
     def _endings(self) -> dict[str, Callable[[int], Step]]:
         ledger, found = self.ledger, dict[str, "Callable[[int], Step]"]()
@@ -129,7 +137,7 @@ class Crew(Workers):
         if ledger.open and not ledger.final and rarely:
             found["finalize too soon"] = lambda _: steps.finalize(ledger, now=self.time)
         if ledger.check_at is not None and rarely:
-            found["look"] = lambda _: steps.look(ledger, new=self.time + timedelta(seconds=60))
+            found["look"] = lambda _: steps.look(ledger, new=self.time + LOOK_EVERY)
         return found
 
     def _slow_take_over(self, ledger: Ledger, lane: int) -> Step:
@@ -157,7 +165,8 @@ class Crew(Workers):
             errors=errors,
             firsts=firsts,
             now=self.time,
-            check_at=self.time + timedelta(seconds=60),
+            deadline_at=self.world.deadline(),
+            check_at=self.time + SOON,
             more_microusd=EST * len(chosen) if ledger.budgeted else 0,
         )
 
@@ -201,7 +210,7 @@ class Crew(Workers):
             elif what == "seal":
                 self.do(steps.seal(ledger, token="of a writer that was thought dead"))
             elif what == "cancel":
-                self.do(steps.cancel(ledger))
+                self.do(self.cancelled(ledger))
             else:
                 self.postpone(steps.seal(ledger, token=INTAKE_TOKEN))
         self.do(steps.seal(ledger, token=INTAKE_TOKEN))
@@ -221,12 +230,19 @@ class Crew(Workers):
         else:
             message.held, message.visible_at = False, self.time
 
-    def sweep(self) -> None:
-        """What is missing in the queue is sent."""
-        if self.undispatched():
-            self.do(self.dispatch(self.ledger, 100))
-        for lane in self.idle_lanes():
-            self.messages.append(Message(lane, self.ledger.epoch, self.time))
+    def sweep(self, *, meanwhile: Callable[[], None] = lambda: None, asleep: bool = False) -> None:
+        """One run of the sweeper. ``meanwhile`` happens behind its back; ``asleep``: it writes its look much later."""
+        due = self.ledger.check_at is not None and self.ledger.check_at <= self.time + timedelta(seconds=15)
+        swept = sweeper_of(self, meanwhile=meanwhile, asleep=asleep).sweep(lambda: 60.0)
+        assert (swept.looked, swept.failed, swept.is_whole) == (due, 0, True)
+
+    def behind_the_sweeper(self, number: int, answer: str) -> None:
+        """What somebody does while the sweeper believes what it has read: a person, or all who hold a lane."""
+        people = list(self._people(rarely=number % 4 == 0).values())
+        if people and number:
+            self.do(people[number % len(people)](number))
+        else:
+            self.everybody_works(answer)
 
     def next_moment(self) -> datetime | None:
         """When something will change by itself."""
@@ -239,7 +255,7 @@ class Crew(Workers):
     # ------------------------------------------------------------------------------------------------ the drain
 
     def drain(self) -> None:
-        """Faults have stopped, everybody does what they must: the job ends and is notified (invariant 11)."""
+        """Faults have stopped, and what was sent is lost: the job ends and is notified all the same (invariant 11)."""
         for worker in list(self.workers):
             self.crash(worker)
         self.messages.clear()
@@ -247,7 +263,7 @@ class Crew(Workers):
         for _ in range(DRAIN_ROUNDS):
             if self.ledger.final and self.ledger.notified_generation == self.ledger.generation:
                 break
-            self.world.clock.advance(LEASE_SECONDS * 2)
+            self.world.clock.advance(LOOK_EVERY.total_seconds())
             self._round()
         else:
             raise AssertionError(f"11: the job did not end: {self.ledger}")
@@ -257,25 +273,9 @@ class Crew(Workers):
         assert told == {f"{self.ledger.job_id}:{generation}" for generation in ended}
 
     def _round(self) -> None:
-        """One minute of the sweeper, the finalizer and the drivers."""
-        ledger = self.ledger
-        if ledger.final:
-            self.do(self._notify(ledger))
-        elif ledger.open == 0:
-            self.do(steps.finalize(ledger, now=self.time))
-        elif ledger.status is JobStatus.CANCELLING:
-            lane = next(number for number, lane in enumerate(ledger.lanes) if lane.lease is not None)
-            self.do(steps.close(ledger, lane=lane, now=self.time))
-        elif ledger.status is JobStatus.PAUSED:
-            self.do(steps.resume(ledger, more_microusd=EST * ledger.open if ledger.budgeted else 0))
-        elif ledger.drive is Drive.CLIENT:
-            self.do(steps.handoff(ledger))
-        elif ledger.halted:
-            self.do(self.what_a_failure_demands(ledger))
-        else:
-            self._work()
-
-    def _work(self) -> None:
+        """A minute: nobody but the sweeper, who is called for a job at rest, and those whom its messages bring."""
+        if self.ledger.status is JobStatus.PAUSED and self.ledger.open:
+            self.do(self.resumed(self.ledger, self.ledger.open))
         self.sweep()
         for message in self.free_messages():
             self.start(message)

@@ -13,11 +13,11 @@ from shared.errors import ErrorCode
 from shared.jobs.ids import new_token
 from shared.jobs.ledger import Attempt, Lease
 from shared.jobs.statuses import RUNNING, CancelReason, ItemStatus, JobStatus, OnError, PauseReason
-from shared.queue.queues import CALL_ENDS_BEFORE_LEASE_SECONDS
+from shared.queue.queues import CALL_ENDS_BEFORE_LEASE_SECONDS, LEASE_MARGIN_SECONDS
 from tests.support import steps
 from tests.support.invariants import check_acknowledged, check_call
 from tests.support.ledgers import make_outcome
-from tests.support.world import EST
+from tests.support.world import EST, ITEM_SECONDS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LEASE_SECONDS", "MAX_REDRIVES", "Message", "Worker", "Workers"]
 
-LEASE_SECONDS = 60
+LEASE_SECONDS = ITEM_SECONDS + LEASE_MARGIN_SECONDS
 MAX_REDRIVES = 3
 
 

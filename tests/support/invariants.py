@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from shared.jobs.items import effective_status, find_in_work, work_places
 from shared.jobs.lanes import position_of
+from shared.jobs.repairs import LOOK_EVERY
 from shared.jobs.statuses import RUNNING, ItemStatus, JobStatus
 from shared.store.ledger_rows import ledger_row
 from tests.support.ledgers import row_bytes
@@ -73,7 +74,7 @@ class History:
     may_begin: int | None = None
     """Calls that may still begin since the job stopped; None while it runs."""
     now: datetime | None = None
-    """The time, where the caller tells it."""
+    """The latest time that anybody has acted at, where the caller tells it. Somebody else's clock may be behind."""
 
 
 def _holds(number: int, condition: bool, detail: object) -> None:
@@ -86,6 +87,7 @@ def check(now: Snapshot, history: History) -> None:
     _counts(now)
     _lanes(now)
     _money(now.ledger, history)
+    _watched(now.ledger, history)
     _holds(12, row_bytes(ledger_row(now.ledger)) < 12 * 1024, "the ledger has grown beyond 12 KB")
 
 
@@ -157,6 +159,19 @@ def _money(ledger: Ledger, history: History) -> None:
         f"spent {spent}, reserved {reserved}, headroom {ledger.headroom_microusd}: not {history.budget_microusd}",
     )
     _holds(7, ledger.cost_microusd <= history.budget_microusd, "more was spent than the budget")
+
+
+def _watched(ledger: Ledger, history: History) -> None:
+    """Who waits for the sweeper waits a minute at most, or others are at it: only a job at rest is put off for long."""
+    if history.now is None or (ledger.final and ledger.told):
+        return
+    if ledger.status is JobStatus.PAUSED and ledger.open > 0 and not ledger.live_leases(history.now):
+        return
+    _holds(
+        11,
+        ledger.check_at is not None and ledger.check_at <= history.now + LOOK_EVERY,
+        f"a job that is {ledger.status} with {ledger.open} open is not looked at before {ledger.check_at}",
+    )
 
 
 def check_step(step: Step, before: Snapshot, after: Snapshot, history: History) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared.errors import TransitionRefusedError
 from shared.jobs import transitions
-from shared.jobs.statuses import CancelReason, JobStatus, OnError, PauseReason
+from shared.jobs.statuses import CancelReason, OnError, PauseReason
 from tests.support.ledgers import ACTOR, NOW
 
 if TYPE_CHECKING:
@@ -406,13 +406,12 @@ def redrive(seen: Ledger, *, lane: int) -> Step:
     )
 
 
-def look(seen: Ledger, *, new: datetime) -> Step:
+def look(seen: Ledger, *, new: datetime, paused_in: int | None = None) -> Step:
     def pure(ledger: Ledger) -> Ledger:
         if seen.check_at is None:
             raise TransitionRefusedError("look", "nobody looks at this job any more")
         return transitions.look(ledger, old=seen.check_at, new=new, paused_in=paused_in)
 
-    paused_in = seen.epoch if seen.status is JobStatus.PAUSED else None
     return Step("look", pure, lambda store: store.look(seen, new=new, paused_in=paused_in), seen)
 
 

@@ -27,16 +27,19 @@ from tests.support.ledgers import make_spec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from shared.errors import ErrorCode
     from shared.jobs.items import Outcome
     from shared.store.dynamodb import DynamoTable
     from tests.support.steps import Step
 
-__all__ = ["EST", "INTAKE_TOKEN", "World", "WorldConfig"]
+__all__ = ["EST", "INTAKE_TOKEN", "ITEM_SECONDS", "World", "WorldConfig"]
 
 EST = 10
 """What an item can cost at most, in micro-dollars."""
+ITEM_SECONDS = 45
+"""An item's time limit."""
 INTAKE_TOKEN = "the writer's"
 """Who writes the rows of a job that is not sealed yet."""
 
@@ -51,6 +54,7 @@ class WorldConfig:
     on_error: OnError = OnError.CONTINUE
     budget_microusd: int | None = None
     drive: Drive = Drive.QUEUE
+    deadline_minutes: int | None = None
     sealed: bool = True
     """False: the job begins in intake, and the first transition is its seal."""
 
@@ -72,6 +76,8 @@ class World:
         self.work: tuple[tuple[int, ...], ...] = ()
         self.history = History(self.config.max_attempts, self.config.budget_microusd)
         self.settled: set[str] = set()
+        self.refused: TransitionRefusedError | None = None
+        """What the last step was refused by."""
         self.sound = True
         now, config = self.clock.now(), self.config
         self.ledger = Ledger(
@@ -87,11 +93,21 @@ class World:
             created_at=now,
             est_microusd=EST if config.budget_microusd is not None else 0,
             headroom_microusd=config.budget_microusd,
+            last_activity_at=now,
+            deadline_at=self.deadline(),
             check_at=now + timedelta(seconds=60),
             actor="api",
         )
         rows = [NewItem(position, {"topic": "T"}) for position in range(1, config.items + 1)]
-        spec = make_spec(job_id=self.ledger.job_id)
+        options: dict[str, object] = {
+            "concurrency": config.lanes,
+            "drive": config.drive,
+            "on_error": config.on_error,
+            "max_attempts": config.max_attempts,
+            "item_timeout_seconds": ITEM_SECONDS,
+            "budget_microusd": config.budget_microusd,
+        }
+        spec = make_spec(job_id=self.ledger.job_id, **options)
         if config.sealed:
             IntakeStore(self.table).create(NewJob(self.ledger, spec, rows), now=now)
         else:
@@ -100,6 +116,11 @@ class World:
             written = [ledger_row(self.ledger), spec_row(spec)]
             written += [new_item_row(self.ledger.job_id, row) for row in rows]
             self.table.transact("create", [Insert(row) for row in written])
+
+    def deadline(self) -> datetime | None:
+        """The deadline of a generation that begins now."""
+        minutes = self.config.deadline_minutes
+        return None if minutes is None else self.clock.now() + timedelta(minutes=minutes)
 
     @property
     def now(self) -> Snapshot:
@@ -115,14 +136,16 @@ class World:
     def apply(self, step: Step) -> bool:
         """Do ``step`` on both sides. Whether it went through; an :class:`AssertionError` where they differ."""
         self.sound = False
-        self.history.now = self.clock.now()
+        now = self.clock.now()
+        self.history.now = now if self.history.now is None else max(now, self.history.now)
+        self.refused = None
         before, expected = self.now, self._ruled(step)
         repeated = step.name == "settle" and step.token in self.settled
         try:
             step.stored(self.ledgers)
             went = True
         except TransitionRefusedError as refused:
-            went = False
+            went, self.refused = False, refused
             seen = refused_ledger(refused) if isinstance(refused, RefusedError) else None
             assert seen is None or seen in (self.ledger, step.seen), f"{step.name} was refused by {seen}"
         self.tried[step.name, went] += 1

@@ -213,7 +213,7 @@ def sweeps(ledger: Ledger) -> list[Step]:
         steps.seal(ledger, token="writer"),
         *(steps.close(ledger, lane=lane, now=now) for lane in (0, 1) for now in (NOW, at(120))),
         *(steps.redrive(ledger, lane=lane) for lane in (0, 1)),
-        steps.look(ledger, new=at(120)),
+        *(steps.look(ledger, new=at(120), paused_in=epoch) for epoch in (None, ledger.epoch)),
         steps.dispatched(ledger, cursor=4),
         steps.handoff(ledger),
     ]
