@@ -148,8 +148,11 @@ def _unfinished(ledger: Ledger, facts: Facts, now: datetime) -> tuple[Repair, ..
 
 
 def next_look(ledger: Ledger, now: datetime) -> datetime:
-    """When to look at the job again: nothing but its deadline happens to a paused one that nobody works on."""
-    resting = ledger.status is JobStatus.PAUSED and ledger.open > 0 and not ledger.live_leases(now)
+    """When to look at the job again: nothing but its deadline happens to a paused one whose lanes nobody holds.
+
+    A holder whose lease has ended may only be slow: it can settle the last item, and then the job is to be ended.
+    """
+    resting = ledger.status is JobStatus.PAUSED and ledger.open > 0 and not ledger.held
     if resting and ledger.deadline_at is None:
         return now + _LONG_FROM_NOW
     if resting and ledger.deadline_at is not None and ledger.deadline_at > now:

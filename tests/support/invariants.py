@@ -162,10 +162,10 @@ def _money(ledger: Ledger, history: History) -> None:
 
 
 def _watched(ledger: Ledger, history: History) -> None:
-    """Who waits for the sweeper waits a minute at most, or others are at it: only a job at rest is put off for long."""
+    """The next look is a minute away at most; only a job at rest, which no holder can move, is put off for longer."""
     if history.now is None or (ledger.final and ledger.told):
         return
-    if ledger.status is JobStatus.PAUSED and ledger.open > 0 and not ledger.live_leases(history.now):
+    if ledger.status is JobStatus.PAUSED and ledger.open > 0 and not ledger.held:
         return
     _holds(
         11,

@@ -168,7 +168,6 @@ def test_halt_is_carried_out_when_the_worker_died_after_its_settle(
 def test_job_ends_counted_when_its_deadline_has_passed(workshop: Workshop, clock: ManualClock, paused: bool) -> None:
     job = workshop.job(4, concurrency=2, deadline_minutes=10)
     workshop.advance(workshop.message(job))
-    hold(workshop, job, lane=1)  # and dies
     if paused:
         workshop.ledgers.pause(workshop.ledger(job), reason=PauseReason.USER, actor="user:test")
         clock.advance(136)
@@ -176,9 +175,11 @@ def test_job_ends_counted_when_its_deadline_has_passed(workshop: Workshop, clock
         assert workshop.ledger(job).check_at == job.created_at + timedelta(minutes=10)
         clock.set(job.created_at + timedelta(minutes=9, seconds=44))
         assert workshop.sweep().looked == 0
+    else:
+        hold(workshop, job, lane=1)  # and dies
     clock.set(job.created_at + timedelta(minutes=10))
 
-    assert workshop.sweep().repaired == {"Cancel": 1, "CloseLane": 1}
+    assert workshop.sweep().repaired == ({"Cancel": 1} if paused else {"Cancel": 1, "CloseLane": 1})
 
     closing = workshop.ledger(job)
     assert (closing.status, closing.cancel_reason) == (JobStatus.CANCELLING, CancelReason.DEADLINE)
@@ -382,9 +383,8 @@ def test_job_is_looked_at_within_a_minute_when_somebody_moved_it_while_the_sweep
     workshop: Workshop, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, then: str
 ) -> None:
     job = workshop.job(2, deadline_minutes=1_440)
-    hold(workshop, job)
     workshop.ledgers.pause(workshop.ledger(job), reason=PauseReason.USER, actor="user:test")
-    clock.advance(600)  # the holder is dead, and the job is due
+    clock.advance(600)
     plan = Sweeper.plan
 
     def while_a_person_goes_on(sweeper: Sweeper, ledger: Ledger, spec: JobSpec, now: datetime) -> Plan:
@@ -405,6 +405,22 @@ def test_job_is_looked_at_within_a_minute_when_somebody_moved_it_while_the_sweep
     after = workshop.ledger(job)
     assert after.check_at is not None
     assert after.check_at <= clock.now() + timedelta(seconds=60)
+
+
+@pytest.mark.acceptance(32)
+def test_paused_job_is_ended_within_a_minute_when_a_holder_that_was_late_settled_its_last_item(
+    workshop: Workshop, clock: ManualClock
+) -> None:
+    job = workshop.job(1, deadline_minutes=1_440)
+    turn = turn_of(workshop.items, workshop.message(job), hold(workshop, job), "trace-1")
+    workshop.ledgers.pause(workshop.ledger(job), reason=PauseReason.USER, actor="user:test")
+    clock.advance(600)  # its lease is over
+    workshop.sweep()
+    workshop.processor().settler.met(turn, item_error(ErrorCode.REFUSED, "no"))  # and the stream's finalizer fails
+    clock.advance(60)
+
+    assert dict(workshop.sweep().repaired) == {"Finalize": 1}
+    assert (workshop.ledger(job).status, workshop.ledger(job).told) == (JobStatus.FAILED, True)
 
 
 @pytest.mark.parametrize("limited_by", ["jobs", "time"])

@@ -217,6 +217,11 @@ def test_job_stays_with_its_client_when_somebody_works() -> None:
             id="pausing",
         ),
         pytest.param(
+            make_ledger(make_lane(lease=DEAD), status=JobStatus.PAUSED, deadline_at=at(5_000)),
+            NOW + LOOK_EVERY,
+            id="paused, and a holder is late",
+        ),
+        pytest.param(
             make_ledger(make_lane(2), status=JobStatus.PAUSED, deadline_at=at(5_000)), NOW + LOOK_EVERY, id="ending"
         ),
         pytest.param(make_ledger(status=JobStatus.INTAKE, check_at=at(30)), at(30), id="intake"),
