@@ -122,7 +122,6 @@ def resting(*lanes: Lane) -> Ledger:
 
 DEAD = make_lane(lease=make_lease("dead", ends=0))
 """A lane whose holder is dead; 0 seconds is its lease's end."""
-LONG_DEAD = make_lane(lease=make_lease("dead", ends=-600))
 IDLE = {"last_activity_at": at(0) - LEASE}
 """Without a lease, as if one had begun then, to end at 0 seconds."""
 LOST_MESSAGE = (
@@ -150,9 +149,7 @@ OF_LIVE_JOBS = (*LOST_MESSAGE, *SILENT_CLIENT, *HALTED, *NO_FINALIZER, *CANCELLE
 ABANDONED = (Case(wanted=RemoveIntake, begun=0, after=make_ledger(status=JobStatus.INTAKE)),)
 NOT_FILLED = (
     Case(wanted=Dispatch, begun=0, after=make_ledger()),
-    Case(
-        wanted=Dispatch, moved=0, before=resting(LONG_DEAD), after=transitions.resume(resting(LONG_DEAD), actor=ACTOR)
-    ),
+    Case(wanted=Dispatch, moved=0, before=resting(), after=transitions.resume(resting(), actor=ACTOR)),
 )
 
 
@@ -162,8 +159,7 @@ def cancelled(ledger: Ledger) -> Ledger:
 
 OUT_OF_SIGHT = (
     *NOT_FILLED,
-    Case(wanted=CloseLane, moved=0, before=resting(LONG_DEAD), after=cancelled(resting(LONG_DEAD))),
-    Case(wanted=Finalize, moved=0, before=resting(make_lane()), after=cancelled(resting(make_lane()))),
+    Case(wanted=Finalize, moved=0, before=resting(), after=cancelled(resting())),
 )
 """Jobs that the sweeper looks at for the first time, or again after a rest."""
 
@@ -171,8 +167,9 @@ OUT_OF_SIGHT = (
 def lost_after_a_rest() -> Iterator[Case]:
     """Messages that a resume sent, and that were lost at once, by how long their lane had been quiet."""
     for minutes in range(32):
-        lane = make_lane(lease=make_lease("dead", ends=-60 * minutes - 0.0005))
-        yield Case(wanted=SendAgain, begun=3 * LONG_AGO, moved=0, before=resting(lane), after=working(lane))
+        lane = make_lane(not_before=at(-60 * minutes - 0.0005) - LEASE)
+        before, after = (each.evolve(created_at=at(3 * LONG_AGO)) for each in (resting(lane), working(lane)))
+        yield Case(wanted=SendAgain, begun=3 * LONG_AGO, moved=0, before=before, after=after)
 
 
 def table() -> dict[str, list[str]]:

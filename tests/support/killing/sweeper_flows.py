@@ -77,19 +77,12 @@ def retry_cancelled_under_a_holder(stage: Stage) -> Invocation:
     return stage.minute()
 
 
-def at_rest(*, held: bool) -> Callable[[Stage], Invocation]:
+def at_rest(stage: Stage) -> Invocation:
     """The minute in which a job is due that somebody has paused: the sweeper will put it off until its deadline."""
-
-    def arrange(stage: Stage) -> Invocation:
-        job = stage.create(2, deadline_minutes=10_000)
-        if held:
-            stage.hold(job)
-        stage.ask("pause", job)
-        stage.lose_messages()
-        stage.pass_time()
-        return stage.minute()
-
-    return arrange
+    stage.ask("pause", stage.create(2, deadline_minutes=10_000))
+    stage.lose_messages()
+    stage.pass_time()
+    return stage.minute()
 
 
 def gone_on_without_messages(stage: Stage) -> None:
@@ -177,17 +170,17 @@ FLOWS = (
         arrange=retry_cancelled_under_a_holder,
         ends=[FIRST_LOST],
     ),
-    Flow(name="sweeper: a job at rest is put off", arrange=at_rest(held=False), ends=[BOTH]),
+    Flow(name="sweeper: a job at rest is put off", arrange=at_rest, ends=[BOTH]),
     Flow(
         name="sweeper: a job at rest is resumed while it is looked at",
-        arrange=at_rest(held=False),
+        arrange=at_rest,
         meanwhile=("UpdateItem look", gone_on_without_messages),
         afterwards=looked_at_within_a_minute,
         ends=[BOTH],
     ),
     Flow(
         name="sweeper: a job at rest is cancelled while it is looked at",
-        arrange=at_rest(held=True),
+        arrange=at_rest,
         meanwhile=("UpdateItem look", Stage.cancel_all),
         afterwards=looked_at_within_a_minute,
         ends=[CUT, BOTH],
