@@ -33,6 +33,21 @@ def _run(workshop: Workshop, items: int, *, failing: tuple[int, ...] = ()) -> Le
     return workshop.ledger(job)
 
 
+def _retry(workshop: Workshop, job: Ledger) -> None:
+    """A person tries the first item again."""
+    workshop.ledgers.retry(
+        workshop.ledger(job),
+        work=[[1]],
+        errors={},
+        firsts={},
+        deadline_at=None,
+        usage_period="",
+        now=workshop.clock.now(),
+        check_at=workshop.clock.now(),
+        actor="user:test",
+    )
+
+
 @pytest.mark.acceptance(33)
 @pytest.mark.parametrize(
     ("failing", "status"),
@@ -111,17 +126,7 @@ def test_record_is_left_alone_when_two_finalizers_told(workshop: Workshop) -> No
 def test_old_image_changes_nothing_when_the_job_was_retried_since(workshop: Workshop) -> None:
     job = _run(workshop, 1, failing=(1,))
     workshop.finalizer().close(job)
-    workshop.ledgers.retry(
-        workshop.ledger(job),
-        work=[[1]],
-        errors={},
-        firsts={},
-        deadline_at=None,
-        usage_period="",
-        now=workshop.clock.now(),
-        check_at=workshop.clock.now(),
-        actor="user:test",
-    )
+    _retry(workshop, job)
     before = workshop.ledger(job)
     assert workshop.finalizer().close(job) == "the image is old"
     assert workshop.ledger(job) == before
@@ -141,17 +146,7 @@ def test_generation_is_not_told_before_its_end_when_another_told_and_somebody_re
         monkeypatch.undo()
         final = finalize(ledgers, image, **arguments)
         workshop.finalizer().notify(final)
-        workshop.ledgers.retry(
-            workshop.ledger(job),
-            work=[[1]],
-            errors={},
-            firsts={},
-            deadline_at=None,
-            usage_period="",
-            now=workshop.clock.now(),
-            check_at=workshop.clock.now(),
-            actor="user:test",
-        )
+        _retry(workshop, job)
         if is_refused:
             raise RefusedError("finalize", [workshop.table.get(ledger_key(job.project_id, job.job_id))])
         return workshop.ledger(job)
