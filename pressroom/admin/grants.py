@@ -90,8 +90,16 @@ def _called(function: str, given: Any, resources: Mapping[str, tuple[str, str]])
         case "Ref":
             return resources.get(given, ("", _ANY))[1]
         case "Fn::GetAtt" if given[1] == "Arn":
-            return _ANY + re.split(r"[/:]", resources.get(given[0], ("", _ANY))[1])[-1]
+            return _arn(*resources.get(given[0], ("", _ANY)))
         case "Fn::Join":
             return str(given[0]).join(str(_resolved(part, resources)) for part in given[1])
         case _:
             return _ANY
+
+
+def _arn(kind: str, physical: str) -> str:
+    """How the ARN of a resource ends, by its physical id: its name, its address, or the ARN itself."""
+    if physical.startswith("arn:"):
+        return physical
+    name = physical.rpartition("/")[2] if "://" in physical else physical
+    return f"{_ANY}{name}:*" if kind == "AWS::Logs::LogGroup" else f"{_ANY}{name}"

@@ -28,8 +28,10 @@ def _key_is_no_key(deployment: Deployment) -> Iterator[None]:
     with closing(cast("SecretsManagerClient", deployment.client("secretsmanager"))) as secrets:
         key = secrets.get_secret_value(SecretId=name)["SecretString"]
         secrets.put_secret_value(SecretId=name, SecretString=json.dumps({"key": key}))
-        yield
-        secrets.put_secret_value(SecretId=name, SecretString=key)
+        try:
+            yield
+        finally:
+            secrets.put_secret_value(SecretId=name, SecretString=key)
 
 
 @contextmanager
@@ -38,8 +40,10 @@ def _key_is_gone(deployment: Deployment) -> Iterator[None]:
     with closing(cast("SecretsManagerClient", deployment.client("secretsmanager"))) as secrets:
         key = secrets.get_secret_value(SecretId=name)["SecretString"]
         secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
-        yield
-        secrets.create_secret(Name=name, SecretString=key)
+        try:
+            yield
+        finally:
+            secrets.create_secret(Name=name, SecretString=key)
 
 
 @contextmanager
@@ -55,8 +59,10 @@ def _redrive_is_gone(deployment: Deployment) -> Iterator[None]:
     with closing(cast("SQSClient", deployment.client("sqs"))) as sqs:
         policy = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": ""})
-        yield
-        sqs.set_queue_attributes(QueueUrl=url, Attributes=policy)
+        try:
+            yield
+        finally:
+            sqs.set_queue_attributes(QueueUrl=url, Attributes=policy)
 
 
 @contextmanager
@@ -65,8 +71,10 @@ def _mapping_is_off(deployment: Deployment, function: str) -> Iterator[None]:
         found = client.list_event_source_mappings(FunctionName=deployment.function(function))
         uuid = found["EventSourceMappings"][0]["UUID"]
         client.update_event_source_mapping(UUID=uuid, Enabled=False)
-        yield
-        client.update_event_source_mapping(UUID=uuid, Enabled=True)
+        try:
+            yield
+        finally:
+            client.update_event_source_mapping(UUID=uuid, Enabled=True)
 
 
 @contextmanager
@@ -86,8 +94,10 @@ def _rule_is_off(deployment: Deployment) -> Iterator[None]:
     with closing(cast("EventBridgeClient", deployment.client("events"))) as events:
         (rule,) = [each["Name"] for each in events.list_rules()["Rules"] if each.get("ScheduleExpression")]
         events.disable_rule(Name=rule)
-        yield
-        events.enable_rule(Name=rule)
+        try:
+            yield
+        finally:
+            events.enable_rule(Name=rule)
 
 
 def _secret(deployment: Deployment) -> str:

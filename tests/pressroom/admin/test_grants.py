@@ -11,6 +11,8 @@ from pressroom.admin.grants import missing_grants
 
 RESOURCES = {
     "ApiRole": ("AWS::IAM::Role", "pressroom-dev-ApiRole-1"),
+    "Key": ("AWS::KMS::Key", "arn:aws:kms:eu-central-1:123456789012:key/2"),
+    "Logs": ("AWS::Logs::LogGroup", "/aws/lambda/pressroom-dev-api"),
     "Queue": ("AWS::SQS::Queue", "https://sqs.eu-central-1.amazonaws.com/123456789012/pressroom-dev-work.fifo"),
     "Table": ("AWS::DynamoDB::Table", "pressroom-dev"),
     "Topic": ("AWS::SNS::Topic", "arn:aws:sns:eu-central-1:123456789012:jobs"),
@@ -44,6 +46,8 @@ WANTED = template(
     allow("dynamodb:Query", {"Fn::Join": ["", [{"Fn::GetAtt": ["Table", "Arn"]}, "/index/active"]]}),
     allow("sqs:SendMessage", {"Fn::GetAtt": ["Queue", "Arn"]}),
     allow("sns:Publish", {"Ref": "Topic"}),
+    allow("kms:Encrypt", {"Fn::GetAtt": ["Key", "Arn"]}),
+    allow("logs:PutLogEvents", {"Fn::GetAtt": ["Logs", "Arn"]}),
     allow("kms:Decrypt", {"Fn::ImportValue": "key"})
     | {"Condition": {"StringEquals": {"kms:ViaService": {"Fn::Sub": "sqs.${AWS::Region}"}}}},
 )
@@ -54,7 +58,9 @@ PUBLISH = allow("sns:Publish", "arn:aws:sns:eu-central-1:123456789012:jobs")
 DECRYPT = allow("kms:Decrypt", "arn:aws:kms:key/1") | {
     "Condition": {"StringEquals": {"kms:ViaService": "sqs.eu-central-1"}}
 }
-REST = (SEND, PUBLISH, DECRYPT)
+LOG = allow("logs:PutLogEvents", "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/pressroom-dev-api:*")
+ENCRYPT = allow("kms:Encrypt", "arn:aws:kms:eu-central-1:123456789012:key/2")
+REST = (SEND, PUBLISH, DECRYPT, ENCRYPT, LOG)
 WHOLE = (ROWS, INDEX, *REST)
 BOTH = ["dynamodb:GetItem", "dynamodb:Query"]
 
@@ -74,10 +80,10 @@ BOTH = ["dynamodb:GetItem", "dynamodb:Query"]
         ((allow(BOTH, TABLE), INDEX, *REST), BOTH),
         ((ROWS | {"Effect": "Deny"}, INDEX, *REST), BOTH),
         (
-            (ROWS, INDEX, allow("sqs:SendMessage", "arn:aws:sqs:eu-central-1:1:other.fifo"), PUBLISH, DECRYPT),
+            (ROWS, INDEX, allow("sqs:SendMessage", "arn:aws:sqs:eu-central-1:1:other.fifo"), *REST[1:]),
             SEND["Action"],
         ),
-        ((ROWS, INDEX, SEND, allow("sns:Publish", "arn:aws:sns:eu-central-1:1:other"), DECRYPT), PUBLISH["Action"]),
+        ((ROWS, INDEX, SEND, allow("sns:Publish", "arn:aws:sns:eu-central-1:1:other"), *REST[2:]), PUBLISH["Action"]),
     ],
 )
 def test_missing_actions_are_named_when_a_policy_was_edited(
