@@ -106,6 +106,7 @@ def handler(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
         "SweepsCutShort": int(not swept.is_whole),
         "RowsErased": erased["rows"],
         "ErasuresFailed": erased["failed"],
+        "ErasuresCutShort": erased["cut_short"],
     }
     # JobsLookedAt at every run, so that silence can be told from peace.
     meter().count_all({"JobsLookedAt": swept.looked, **{name: value for name, value in counts.items() if value}})

@@ -128,13 +128,17 @@ class Sweeper:
             return seconds_left() > SECONDS_FOR_THE_LAST
 
         first_shard = int(started.timestamp() // LOOK_EVERY.total_seconds()) % WATCH_SHARDS
-        for keys in self.watch.due(started + AHEAD, first_shard=first_shard, page=_PAGE):
-            for watched in self.watch.read(keys):
-                if swept.looked >= self.jobs_a_run or not go_on():
-                    return swept
-                swept.looked += 1
-                self._look_safely(watched, started, swept, go_on)
-        swept.is_whole = True
+        try:
+            for keys in self.watch.due(started + AHEAD, first_shard=first_shard, page=_PAGE):
+                for watched in self.watch.read(keys):
+                    if swept.looked >= self.jobs_a_run or not go_on():
+                        return swept
+                    swept.looked += 1
+                    self._look_safely(watched, started, swept, go_on)
+            swept.is_whole = True
+        except StoreUnavailableError as error:
+            # The list itself: what was looked at is told all the same, and the next run begins anew.
+            self.logger.warning("the list of what is due got no answer", exc_info=error)
         return swept
 
     def _look_safely(self, watched: Watched, started: datetime, swept: Swept, go_on: Callable[[], bool]) -> None:

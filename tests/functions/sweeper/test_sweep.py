@@ -12,7 +12,7 @@ import pytest
 
 from functions.sweeper.sweep import Sweeper
 from shared.contracts.messages import LaneMessage
-from shared.errors import ErrorCode, QueueUnavailableError, TopicUnavailableError, item_error
+from shared.errors import ErrorCode, QueueUnavailableError, StoreUnavailableError, TopicUnavailableError, item_error
 from shared.jobs.ids import JOB, new_id
 from shared.jobs.repairs import Cancel, CloseLane
 from shared.jobs.statuses import CancelReason, Drive, JobStatus, OnError, PauseReason
@@ -21,10 +21,12 @@ from shared.store.idempotency import IdempotencyRecord
 from shared.store.intake import IntakeStore, NewJob
 from shared.store.item_rows import NewItem
 from shared.store.keys import idempotency_key, item_key, job_partition, ledger_key, spec_key
+from shared.store.watch import WatchList
 from shared.turns.claiming import Held
 from shared.turns.settling import Settler, turn_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from functions.sweeper.sweep import Plan
@@ -421,6 +423,39 @@ def test_paused_job_is_ended_within_a_minute_when_a_holder_that_was_late_settled
 
     assert dict(workshop.sweep().repaired) == {"Finalize": 1}
     assert (workshop.ledger(job).status, workshop.ledger(job).told) == (JobStatus.FAILED, True)
+
+
+@pytest.mark.parametrize("read", ["due", "read"])
+def test_what_was_looked_at_is_told_when_the_list_got_no_answer_further_on(
+    workshop: Workshop, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    for _ in range(3):
+        workshop.job(1)
+    clock.advance(60)
+    whole = getattr(WatchList, read)
+    pages = 0
+
+    def one_at_a_time(watch: WatchList, *arguments: Any, **options: Any) -> Any:
+        nonlocal pages
+        if read == "due":
+            return cut(whole(watch, *arguments, **options))
+        pages += 1
+        if pages > 1:
+            raise StoreUnavailableError("away")
+        return whole(watch, *arguments, **options)[:1]
+
+    def cut(found: Iterator[list[Any]]) -> Iterator[list[Any]]:
+        yield [next(found)[0]]
+        raise StoreUnavailableError("away")
+
+    monkeypatch.setattr(WatchList, read, one_at_a_time)
+    if read == "read":
+        monkeypatch.setattr("functions.sweeper.sweep._PAGE", 1)
+    swept = workshop.sweep()
+    monkeypatch.undo()
+
+    assert (swept.looked, dict(swept.repaired), swept.is_whole) == (1, {"Dispatch": 1}, False)
+    assert dict(workshop.sweep().repaired) == {"Dispatch": 2}
 
 
 @pytest.mark.parametrize("limited_by", ["jobs", "time"])
