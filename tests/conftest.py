@@ -36,10 +36,11 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what needs the emulator, so that ``-m "not emulator"`` is the quick half."""
+    """Marks what needs the emulator, so that ``-m "not emulator"`` is the quick half; lets what is long begin first."""
     for item in items:
         if "emulator" in getattr(item, "fixturenames", ()):
             item.add_marker("emulator")
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -39,6 +39,7 @@ MOST_SECONDS: Final = 300
 """What one phase may take before it counts as hung, as for any other test."""
 
 
+@pytest.mark.long
 def test_deployment_does_everything_with_just_what_it_is_granted_when_iam_is_enforced(
     tmp_path: Path, dev: Assembly, subtests: pytest.Subtests
 ) -> None:
