@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from shared.jobs import transitions
+from shared.jobs.repairs import LOOK_EVERY
 from shared.jobs.statuses import RUNNING, Drive, JobStatus, OnError
 from shared.store.dynamodb import DynamoTable
 from tests.support import steps
+from tests.support.clock import ManualClock
 from tests.support.crew import LIVE, WORKERS, Crew
 from tests.support.crew_workers import LEASE_SECONDS, Message
 from tests.support.resources import fresh_table
@@ -53,6 +55,7 @@ CONFIG = st.builds(
     budget_microusd=st.sampled_from([None, EST, 2 * EST, 4 * EST]),
     drive=st.sampled_from([Drive.QUEUE, Drive.QUEUE, Drive.CLIENT]),
     deadline_minutes=st.sampled_from([None, 20, 1_440]),
+    booked=st.sampled_from([True, True, False]),
     sealed=st.sampled_from([True, True, False]),
 )
 TRANSITIONS = set(transitions.__all__) - {"final_status"}
@@ -69,7 +72,12 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(config=CONFIG, hasty=st.lists(st.sampled_from(["claim", "seal", "cancel", "twin"]), max_size=2))
     def create(self, config: WorldConfig, hasty: list[str]) -> None:
-        self.crew = Crew(World(self.table, config, tried=self.tried))
+        self._begin(config, hasty)
+
+    def _begin(self, config: WorldConfig, hasty: list[str]) -> None:
+        books = None if self.crew is None else self.crew.world.books
+        clock = ManualClock() if self.crew is None else self.crew.world.clock
+        self.crew = Crew(World(self.table, config, clock, self.tried, books))
         if not config.sealed:
             self.crew.intake(hasty)
         if config.drive is Drive.QUEUE:
@@ -80,7 +88,7 @@ class Machine(RuleBasedStateMachine):
     def another_job(self, config: WorldConfig) -> None:
         """This one is over for good: on with the next."""
         self.at_work.drain()
-        self.create(config, [])
+        self._begin(config, [])
 
     @property
     def at_work(self) -> Crew:
@@ -111,29 +119,24 @@ class Machine(RuleBasedStateMachine):
     def all_work(self, answer: str) -> None:
         self.at_work.everybody_works(answer)
 
-    @precondition(lambda self: self._has(lambda crew: not crew.over and crew.next_moment()))
-    @rule()
-    def wait(self) -> None:
-        """Until something changes by itself."""
-        moment = self.at_work.next_moment()
-        assert moment is not None
-        self.at_work.world.clock.set(moment)
-
     @precondition(lambda self: self._has(lambda crew: not crew.over))
     @rule(
-        due=st.booleans(),
+        sweep=st.sampled_from([None, None, "due", "due", "early"]),
         meanwhile=st.lists(st.tuples(st.integers(min_value=0, max_value=5), ANSWER), max_size=2),
         asleep=st.sampled_from([False, False, True]),
     )
-    def sweep(self, due: bool, meanwhile: list[tuple[int, str]], asleep: bool) -> None:
-        """The sweeper comes, when the job is due or before. It believes what it has read, whatever happens then."""
+    def wait(self, sweep: str | None, meanwhile: list[tuple[int, str]], asleep: bool) -> None:
+        """Until something changes by itself; or until the sweeper comes, who believes what it has read."""
 
         def others_act() -> None:
             for number, answer in meanwhile:
                 crew.behind_the_sweeper(number, answer)
 
         crew = self.at_work
-        if due and crew.ledger.check_at is not None:
+        if sweep is None:
+            crew.world.clock.set(crew.next_moment() or crew.time + LOOK_EVERY)
+            return
+        if sweep == "due" and crew.ledger.check_at is not None:
             crew.world.clock.set(max(crew.time, crew.ledger.check_at))
         crew.sweep(meanwhile=others_act, asleep=asleep)
 
@@ -187,13 +190,16 @@ class Machine(RuleBasedStateMachine):
     @rule(
         numbers=st.lists(st.integers(min_value=0, max_value=15), min_size=1, max_size=4),
         twins=st.sets(st.integers(0, 3)),
+        month_later=st.sampled_from([False, False, True]),
     )
-    def end(self, numbers: list[int], twins: set[int]) -> None:
+    def end(self, numbers: list[int], twins: set[int], month_later: bool) -> None:
         """The job ends, is told, and is retried: as much of it as is drawn. Twins decide the same, but sleep first."""
         crew = self.at_work
         if 0 in twins and crew.ledger.status in LIVE:
             crew.postpone(crew.cancelled(crew.ledger))
         for turn, number in enumerate(numbers):
+            if month_later and crew.ledger.final and crew.ledger.told:
+                crew.world.clock.advance(31 * 86_400)
             choices = crew.choices()
             hasty = ["retry", "notify"] if number % 3 == 0 else ["notify", "retry"]
             for what in ("finalize", *hasty):

@@ -12,9 +12,11 @@ from functions.api.controller import SOON
 from shared.jobs.ids import new_token
 from shared.jobs.lanes import deal
 from shared.jobs.ledger import Lease
+from shared.jobs.quotas import Amount, month_of
 from shared.jobs.repairs import LOOK_EVERY
 from shared.jobs.statuses import RUNNING, Drive, JobStatus
 from tests.support import steps
+from tests.support.books import AMPLE, USER, Booking, Books
 from tests.support.crew_sweeper import sweeper_of
 from tests.support.crew_workers import LEASE_SECONDS, Message, Workers
 from tests.support.ledgers import make_outcome
@@ -41,6 +43,11 @@ class Crew(Workers):
     pending: list[Step] = field(default_factory=list)
     deduplicated: set[str] = field(default_factory=set)
     faults: int = 0
+
+    @property
+    def books(self) -> Books:
+        assert self.world.books is not None
+        return self.world.books
 
     def send(self, seen: Ledger, lane: int, index: int) -> None:
         """A dispatcher's message, which the sweeper may send too; the queue swallows what it has had."""
@@ -159,6 +166,7 @@ class Crew(Workers):
         failed = self.world.failed()
         chosen = [position for bit, position in enumerate(failed) if number >> bit & 1] or failed
         errors, firsts = self.world.tally([position for position in failed if position not in chosen])
+        booking = self._booking(ledger, number, Amount(len(chosen), EST * len(chosen)))
         return steps.retry(
             ledger,
             work=deal(chosen, len(ledger.lanes)),
@@ -168,7 +176,21 @@ class Crew(Workers):
             deadline_at=self.world.deadline(),
             check_at=self.time + SOON,
             more_microusd=EST * len(chosen) if ledger.budgeted else 0,
+            usage_period="" if booking is None else booking.period,
+            booked_by="" if booking is None else USER,
+            booked_microusd=0 if booking is None else booking.required.microusd,
+            booking=booking,
+            bookings=() if booking is None else self.books.changes(booking, self.time),
         )
+
+    def _booking(self, ledger: Ledger, number: int, required: Amount) -> Booking | None:
+        """What a retry reserves. The quota that it has read may be used up, or used up by it."""
+        if not ledger.booked_by:
+            return None
+        period = month_of(self.time)
+        needed = self.books.usage(period).taken + required
+        quotas = [AMPLE, AMPLE, needed, needed - Amount(1, 0), needed - Amount(0, 1)]
+        return Booking(period, required, quotas[number % len(quotas)])
 
     def thought_dead(self) -> list[tuple[Ledger, int, str]]:
         """Those that crashed, as everybody believes, and still hold their lanes."""

@@ -227,7 +227,7 @@ class Workers:
             token=worker.token,
             generation=worker.seen.generation,
             completed_at=self.time,
-            cost_microusd=cost if self.ledger.budgeted else 0,
+            cost_microusd=cost,
         )
 
     def _settle(self, worker: Worker) -> None:
@@ -253,7 +253,7 @@ class Workers:
             not_before=self.time + timedelta(seconds=5),
             attempt=Attempt(ErrorCode.OVERLOADED, self.time),
             position=self.world.position(worker.seen, worker.lane),
-            cost_microusd=3 if self.ledger.budgeted else 0,
+            cost_microusd=3,
         )
         self._back(worker, step)
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from shared.errors import ErrorCode
     from shared.jobs.items import Outcome, PastAttempt
     from shared.jobs.ledger import Attempt, Lease, Ledger
+    from shared.store.expressions import Change
     from shared.store.ledgers import LedgerStore
+    from tests.support.books import Booking
 
 __all__ = [
     "Step",
@@ -60,6 +62,7 @@ class Step:
         outcome: what the item's row then tells.
         work: the next generation's lists.
         more_microusd: by how much the budget is raised.
+        booking: what the next generation reserves of its project's quota.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Step:
     outcome: Outcome | None = None
     work: tuple[tuple[int, ...], ...] | None = None
     more_microusd: int = 0
+    booking: Booking | None = None
 
 
 def _same_variant(transition: str, ledger: Ledger, *, budgeted: bool) -> None:
@@ -355,6 +359,8 @@ def retry(
     booked_by: str = "",
     booked_microusd: int = 0,
     more_microusd: int = 0,
+    booking: Booking | None = None,
+    bookings: Sequence[Change] = (),
 ) -> Step:
     return Step(
         "retry",
@@ -386,11 +392,13 @@ def retry(
             now=now,
             check_at=check_at,
             more_microusd=more_microusd,
+            bookings=bookings,
             actor=ACTOR,
         ),
         seen,
         work=tuple(map(tuple, work)),
         more_microusd=more_microusd,
+        booking=booking,
     )
 
 

@@ -8,19 +8,22 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.errors import TransitionRefusedError
-from shared.jobs.ids import JOB, PROJECT, new_id
+from shared.jobs.ids import JOB, new_id
 from shared.jobs.items import work_places
 from shared.jobs.lanes import first_generation_lanes
 from shared.jobs.ledger import Ledger
+from shared.jobs.quotas import Amount, month_of
 from shared.jobs.statuses import Drive, ItemStatus, JobStatus, OnError
 from shared.store.dynamodb import RefusedError
 from shared.store.expressions import Insert
 from shared.store.intake import IntakeStore, NewJob
 from shared.store.item_rows import NewItem, new_item_row
 from shared.store.items import ItemStore
-from shared.store.ledger_rows import ledger_row
+from shared.store.keys import ledger_key
+from shared.store.ledger_rows import ledger_from_row, ledger_row
 from shared.store.ledgers import LedgerStore, refused_ledger
 from shared.store.spec_rows import spec_row
+from tests.support.books import USER, Booking, Books
 from tests.support.clock import ManualClock
 from tests.support.invariants import History, Snapshot, check, check_step
 from tests.support.ledgers import make_spec
@@ -55,6 +58,8 @@ class WorldConfig:
     budget_microusd: int | None = None
     drive: Drive = Drive.QUEUE
     deadline_minutes: int | None = None
+    booked: bool = False
+    """Whether it reserves what it may use of its project's quota."""
     sealed: bool = True
     """False: the job begins in intake, and the first transition is its seal."""
 
@@ -68,6 +73,8 @@ class World:
     clock: ManualClock = field(default_factory=ManualClock)
     tried: Counter[tuple[str, bool]] = field(default_factory=Counter)
     """Steps so far: by transition, and by whether it went through."""
+    books: Books | None = None
+    """The project's, where an earlier job has opened them."""
 
     def __post_init__(self) -> None:
         self.ledgers = LedgerStore(self.table)
@@ -80,8 +87,11 @@ class World:
         """What the last step was refused by."""
         self.sound = True
         now, config = self.clock.now(), self.config
+        if self.books is None:
+            self.books = Books(self.table, now)
+        booking = Booking(month_of(now), Amount(config.items, EST * config.items)) if config.booked else None
         self.ledger = Ledger(
-            project_id=new_id(PROJECT, now),
+            project_id=self.books.project_id,
             job_id=new_id(JOB, now),
             name="A job",
             kind="outline",
@@ -93,6 +103,9 @@ class World:
             created_at=now,
             est_microusd=EST if config.budget_microusd is not None else 0,
             headroom_microusd=config.budget_microusd,
+            usage_period="" if booking is None else booking.period,
+            booked_by="" if booking is None else USER,
+            booked_microusd=0 if booking is None else booking.required.microusd,
             last_activity_at=now,
             deadline_at=self.deadline(),
             check_at=now + timedelta(seconds=60),
@@ -108,14 +121,17 @@ class World:
             "budget_microusd": config.budget_microusd,
         }
         spec = make_spec(job_id=self.ledger.job_id, **options)
+        bookings = [] if booking is None else self.books.changes(booking, now, creates=True)
         if config.sealed:
-            IntakeStore(self.table).create(NewJob(self.ledger, spec, rows), now=now)
+            IntakeStore(self.table).create(NewJob(self.ledger, spec, rows, bookings=bookings), now=now)
         else:
             # As the intake of a large job leaves them after its last chunk; a job of so few items has none.
             self.ledger = self.ledger.evolve(status=JobStatus.INTAKE, intake_token=INTAKE_TOKEN)
             written = [ledger_row(self.ledger), spec_row(spec)]
             written += [new_item_row(self.ledger.job_id, row) for row in rows]
-            self.table.transact("create", [Insert(row) for row in written])
+            self.table.transact("create", [*bookings, *(Insert(row) for row in written)])
+        if booking is not None:
+            self.books.begin(booking)
 
     def deadline(self) -> datetime | None:
         """The deadline of a generation that begins now."""
@@ -146,13 +162,14 @@ class World:
             went = True
         except TransitionRefusedError as refused:
             went, self.refused = False, refused
-            seen = refused_ledger(refused) if isinstance(refused, RefusedError) else None
+            # Of a transaction's members, the ledger is the first.
+            seen = refused_ledger(refused) if isinstance(refused, RefusedError) and 0 in refused.failed else None
             assert seen is None or seen in (self.ledger, step.seen), f"{step.name} was refused by {seen}"
         self.tried[step.name, went] += 1
         assert went is (expected is not None) or repeated, f"{step.name}: the write says {went}, the rule {expected}"
         if expected is not None:
             self._moved(step, expected)
-        stored = self.ledgers.read(self.ledger.project_id, self.ledger.job_id)
+        stored = self._stored()
         assert stored == self.ledger, f"after {step.name} the row is\n{stored}\nthe rule makes\n{self.ledger}"
         if step.outcome is not None:
             self.compare_item(step.outcome.position)
@@ -161,13 +178,30 @@ class World:
         self.sound = True
         return went
 
+    def _stored(self) -> Ledger:
+        """The ledger's row. What the project's rows say beside it, they must say at the same time."""
+        assert self.books is not None
+        keys = [ledger_key(self.ledger.project_id, self.ledger.job_id), *self.books.keys()]
+        row, *rows = self.table.get_many(keys, consistent=True)
+        assert row is not None
+        self.books.check(rows)
+        return ledger_from_row(row)
+
     def _ruled(self, step: Step) -> Ledger | None:
+        assert self.books is not None
+        if step.booking is not None and not self.books.fits(step.booking):
+            return None
         try:
             return step.pure(self.ledger)
         except TransitionRefusedError:
             return None
 
     def _moved(self, step: Step, ledger: Ledger) -> None:
+        assert self.books is not None
+        if step.booking is not None:
+            self.books.open(step.booking)
+        if ledger.final and not self.ledger.final and ledger.booked_by:
+            self.books.end(Amount(ledger.completed, ledger.cost_microusd))
         self.ledger = ledger
         if step.name == "settle" and step.outcome is not None and step.token is not None:
             self.outcomes[step.outcome.position] = step.outcome
