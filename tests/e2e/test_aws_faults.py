@@ -201,16 +201,20 @@ def writes_of(plant: Plant, flow: Flow) -> Iterator[tuple[str, str, int]]:
         yield name, operation, numbers[operation]
 
 
+@pytest.mark.long
 def test_flows_make_every_write_of_the_stores_and_go_on_when_its_answer_is_lost(
     plant_for: Callable[[Fault | None], Plant],
 ) -> None:
     lost: dict[str, Case] = {}
+    wanted = writes_in_the_sources()
     for flow in FLOWS:
+        if lost.keys() | WITHOUT_A_FLOW == wanted and not IS_WHOLE:
+            break
         for name, operation, number in writes_of(plant_for(None), flow):
             lost.setdefault(name, (flow, operation, number, Fault.RESET_AFTER))
 
     assert lost.keys() & WITHOUT_A_FLOW == set()
-    assert lost.keys() | WITHOUT_A_FLOW == writes_in_the_sources()
+    assert lost.keys() | WITHOUT_A_FLOW == wanted
     for name, (flow, operation, number, fault) in lost.items():
         plant, plan = plant_for(fault), Once(operation, number, fault)
         job, heard = run(plant, flow, plan)

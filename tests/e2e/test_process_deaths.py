@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.support.killing.flows import Flow, Point
 
 SEED = 1
-FURTHER = 24
+FURTHER = 12
 BETWEEN_WRITES = [(flow, point) for flow in FLOWS for point in sample(flow, 0, seed=SEED)]
 CASES = [
     pytest.param(flow, point, id=f"{flow.name}, {point}")

@@ -296,6 +296,7 @@ def dynamo(emulator: Emulator) -> Iterator[DynamoTable]:
     client.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", range(FIRST_SEED, FIRST_SEED + RUNS))
 @pytest.mark.acceptance(14)
 @pytest.mark.acceptance(29)
