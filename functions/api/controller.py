@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import Enum, StrEnum, unique
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
@@ -13,6 +12,7 @@ from functions.api.caller import actor_of
 from functions.api.problems import illegal_transition, no_job
 from shared.errors import StoreUnavailableError
 from shared.jobs.ids import JOB, is_id
+from shared.jobs.repairs import LOOK_EVERY, soon
 from shared.jobs.statuses import CancelReason, JobStatus, PauseReason
 from shared.queue.dispatch import HEAD
 from shared.store.dynamodb import RefusedError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SOON", "BulkResult", "Control", "Controller", "Verdict", "verdict_on"]
 
-SOON: Final = timedelta(seconds=60)
+SOON: Final = LOOK_EVERY
 """When the sweeper looks again at a job that a person has set in motion."""
 _TRIES: Final = 8
 """How often a job may change between the decision and the write; each time it is decided anew."""
@@ -166,9 +166,7 @@ class Controller:
         return write
 
     def _soon(self, ledger: Ledger) -> datetime:
-        """Within a minute, and no later than it was due: a paused job had been put off until its deadline."""
-        soon = self.clock.now() + SOON
-        return soon if ledger.check_at is None else min(soon, ledger.check_at)
+        return soon(ledger, self.clock.now())
 
     def _allowed(self, control: Control, ledger: Ledger, write: Callable[[Ledger], Ledger]) -> Ledger:
         verdict, seen = self._decide(control, ledger, write)

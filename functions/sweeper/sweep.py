@@ -36,6 +36,7 @@ from shared.jobs.repairs import (
     SendAgain,
     next_look,
     repairs,
+    soon,
 )
 from shared.jobs.statuses import JobStatus, PauseReason
 from shared.log_keys import names_in_key
@@ -228,7 +229,7 @@ class Sweeper:
         """The ledger after ``repair``, as far as it is known."""
         match repair:
             case Cancel(reason):
-                return self.ledgers.cancel(ledger, reason=reason, actor=ACTOR)
+                return self.ledgers.cancel(ledger, reason=reason, check_at=soon(ledger, started), actor=ACTOR)
             case PauseOnError():
                 return self.ledgers.pause(ledger, reason=PauseReason.ON_ERROR, actor=ACTOR)
             case CloseLane(lane):

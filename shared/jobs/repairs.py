@@ -40,6 +40,7 @@ __all__ = [
     "SendAgain",
     "next_look",
     "repairs",
+    "soon",
 ]
 
 LOOK_EVERY: Final = timedelta(seconds=60)
@@ -160,6 +161,15 @@ def next_look(ledger: Ledger, now: datetime) -> datetime:
     if ledger.status is JobStatus.INTAKE and ledger.check_at is not None and ledger.check_at >= now:
         return ledger.check_at
     return now + LOOK_EVERY
+
+
+def soon(ledger: Ledger, now: datetime) -> datetime:
+    """When to look at a job that somebody sets in motion or stops: within a minute, and no later than it was due.
+
+    It may have been put off for days since ``ledger`` was read: whoever stops it says the time anew.
+    """
+    latest = now + LOOK_EVERY
+    return latest if ledger.check_at is None else min(latest, ledger.check_at)
 
 
 def _ago(moment: datetime | None, least: timedelta, now: datetime) -> bool:

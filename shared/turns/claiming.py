@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from shared.jobs.ids import new_token
 from shared.jobs.ledger import Lease
+from shared.jobs.repairs import soon
 from shared.jobs.statuses import RUNNING, CancelReason, OnError, PauseReason
 from shared.queue.queues import LEASE_MARGIN_SECONDS
 from shared.store.dynamodb import RefusedError
@@ -159,7 +160,8 @@ class Claimer:
             if spec.options.on_error is OnError.PAUSE:
                 self.ledgers.pause(ledger, reason=PauseReason.ON_ERROR, actor=self.actor)
             else:
-                self.ledgers.cancel(ledger, reason=CancelReason.ON_ERROR, actor=self.actor)
+                check_at = soon(ledger, self.clock.now())
+                self.ledgers.cancel(ledger, reason=CancelReason.ON_ERROR, check_at=check_at, actor=self.actor)
         except RefusedError as refused:
             return _reached(refused) or Keep(_RACE_SECONDS, "the ledger has changed")
         return Acknowledge("a failed item ended the job's run")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from shared.errors import ErrorCode
 from shared.jobs.ids import new_token
 from shared.jobs.ledger import Attempt, Lease
+from shared.jobs.repairs import soon
 from shared.jobs.statuses import RUNNING, CancelReason, ItemStatus, JobStatus, OnError, PauseReason
 from shared.queue.queues import CALL_ENDS_BEFORE_LEASE_SECONDS, LEASE_MARGIN_SECONDS
 from tests.support import steps
@@ -297,7 +298,7 @@ class Workers:
         """Under ``on_error``; also the sweeper's to write, if the worker died before."""
         if self.world.config.on_error is OnError.PAUSE:
             return steps.pause(seen, reason=PauseReason.ON_ERROR)
-        return steps.cancel(seen, reason=CancelReason.ON_ERROR)
+        return steps.cancel(seen, reason=CancelReason.ON_ERROR, check_at=soon(seen, self.time))
 
     def _acknowledge(self, worker: Worker) -> None:
         message = worker.message

@@ -410,6 +410,49 @@ def test_job_is_looked_at_within_a_minute_when_somebody_moved_it_while_the_sweep
 
 
 @pytest.mark.acceptance(32)
+@pytest.mark.parametrize("late", ["worker", "sweeper"])
+def test_job_is_looked_at_within_a_minute_when_the_stop_that_a_failed_item_asks_for_comes_late(
+    workshop: Workshop, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    job = workshop.job(3, on_error=OnError.STOP, deadline_minutes=1_440)
+    fail(workshop, job, hold(workshop, job), monkeypatch)
+    halted = workshop.ledger(job)
+    assert halted.halted
+
+    def meanwhile() -> None:
+        """People pause, resume and pause again; the job is at rest, and put off until its deadline."""
+        for move in ("pause", "resume", "pause"):
+            seen = workshop.ledger(job)
+            if move == "pause":
+                workshop.ledgers.pause(seen, reason=PauseReason.USER, actor="user:test")
+            else:
+                workshop.ledgers.resume(seen, more_microusd=0, check_at=clock.now(), actor="user:test")
+        resting = workshop.ledger(job)
+        workshop.ledgers.look(resting, new=clock.now() + timedelta(days=1), paused_in=resting.epoch)
+
+    clock.advance(60)
+    if late == "worker":
+        meanwhile()
+        workshop.processor().settler.claimer.finish_halt(halted, workshop.items.require_spec(job.job_id))
+    else:
+        plan = Sweeper.plan
+
+        def others_act(sweeper: Sweeper, ledger: Ledger, spec: JobSpec, now: datetime) -> Plan:
+            planned = plan(sweeper, ledger, spec, now)
+            meanwhile()
+            return planned
+
+        monkeypatch.setattr(Sweeper, "plan", others_act)
+        workshop.sweep()
+        monkeypatch.undo()
+
+    after = workshop.ledger(job)
+    assert (after.status, after.cancel_reason) == (JobStatus.CANCELLING, CancelReason.ON_ERROR)
+    assert after.check_at is not None
+    assert after.check_at <= clock.now() + timedelta(seconds=60)
+
+
+@pytest.mark.acceptance(32)
 def test_paused_job_is_ended_within_a_minute_when_a_holder_that_was_late_settled_its_last_item(
     workshop: Workshop, clock: ManualClock
 ) -> None:
