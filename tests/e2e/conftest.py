@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from tests.support.emulator import Emulator
 
-IMPATIENT_SECONDS = 0.5
+IMPATIENT_SECONDS = 1.0
 """Instead of the clients' own seconds, where the fault is that no answer comes."""
+PATIENT_SECONDS = 30.0
+"""Likewise where it is another, or none: calls are counted, and one that a busy machine holds up is not made twice."""
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +36,7 @@ def faulty_aws(emulator: Emulator) -> Iterator[FaultyAws]:
 
 @pytest.fixture(scope="session")
 def clients(faulty_aws: FaultyAws) -> Iterator[AwsClients]:
-    made = AwsClients.of(faulty_aws.url)
+    made = AwsClients.of(faulty_aws.url, read_seconds=PATIENT_SECONDS)
     yield made
     made.close()
 

@@ -67,6 +67,8 @@ PLENTY_USD: Final = 5
 """More than all items of a job cost: whoever resumes a job whose budget is used up gives it as much."""
 
 _ROUNDS = 60
+CONNECT_SECONDS = 30.0
+"""A machine that stands still for a moment is no fault of AWS."""
 _PATIENCE_SECONDS = 700.0
 """Longer than any lease, back-off or visibility."""
 _ASKS = 20
@@ -84,16 +86,16 @@ class AwsClients:
     secrets: SecretsManagerClient
 
     @classmethod
-    def of(cls, url: str, *, read_seconds: float | None = None) -> Self:
-        """The clients; ``read_seconds`` shortens how long they wait for an answer, and nothing else."""
-        shorter = Config() if read_seconds is None else Config(read_timeout=read_seconds)
+    def of(cls, url: str, *, read_seconds: float) -> Self:
+        """The clients, but for their patience: ``read_seconds`` for an answer, and long for a connection."""
+        waits = Config(read_timeout=read_seconds, connect_timeout=CONNECT_SECONDS)
         session = boto3.Session(CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"], None, REGION)
         return cls(
-            session.client("dynamodb", endpoint_url=url, config=patience.STORE.merge(shorter)),
-            session.client("sqs", endpoint_url=url, config=patience.QUEUE.merge(shorter)),
-            session.client("sns", endpoint_url=url, config=patience.TOPIC.merge(shorter)),
-            session.client("lambda", endpoint_url=url, config=patience.INVOKE.merge(shorter)),
-            session.client("secretsmanager", endpoint_url=url, config=patience.SECRET.merge(shorter)),
+            session.client("dynamodb", endpoint_url=url, config=patience.STORE.merge(waits)),
+            session.client("sqs", endpoint_url=url, config=patience.QUEUE.merge(waits)),
+            session.client("sns", endpoint_url=url, config=patience.TOPIC.merge(waits)),
+            session.client("lambda", endpoint_url=url, config=patience.INVOKE.merge(waits)),
+            session.client("secretsmanager", endpoint_url=url, config=patience.SECRET.merge(waits)),
         )
 
     def close(self) -> None:
