@@ -20,7 +20,6 @@ from shared.store.ledgers import refused_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
 
     from functions.api.filler import Filler
     from functions.api.job_reader import JobReader
@@ -128,7 +127,7 @@ class Controller:
             return self.ledgers.resume(
                 seen,
                 more_microusd=more_of(seen, spec, budget_usd),
-                check_at=self._soon(seen),
+                check_at=soon(seen, self.clock.now()),
                 actor=actor_of(caller),
             )
 
@@ -160,13 +159,10 @@ class Controller:
     def _cancel_as(self, caller: str) -> Callable[[Ledger], Ledger]:
         def write(ledger: Ledger) -> Ledger:
             return self.ledgers.cancel(
-                ledger, reason=CancelReason.USER, check_at=self._soon(ledger), actor=actor_of(caller)
+                ledger, reason=CancelReason.USER, check_at=soon(ledger, self.clock.now()), actor=actor_of(caller)
             )
 
         return write
-
-    def _soon(self, ledger: Ledger) -> datetime:
-        return soon(ledger, self.clock.now())
 
     def _allowed(self, control: Control, ledger: Ledger, write: Callable[[Ledger], Ledger]) -> Ledger:
         verdict, seen = self._decide(control, ledger, write)

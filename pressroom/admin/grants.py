@@ -78,9 +78,9 @@ def _resolved(value: Any, resources: Mapping[str, tuple[str, str]]) -> Any:  # n
         return [_resolved(part, resources) for part in value]
     if not isinstance(value, dict):
         return value
-    [(name, given), *others] = value.items()
-    if not others and (name == "Ref" or name.startswith("Fn::")):
-        return _called(name, given, resources)
+    for name, given in value.items():
+        if len(value) == 1 and (name == "Ref" or name.startswith("Fn::")):
+            return _called(name, given, resources)
     return {key: _resolved(part, resources) for key, part in value.items()}
 
 

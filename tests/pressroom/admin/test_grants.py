@@ -45,7 +45,7 @@ WANTED = template(
     only(allow(["dynamodb:GetItem", "dynamodb:Query"], {"Fn::GetAtt": ["Table", "Arn"]}), JOBS, USERS),
     allow("dynamodb:Query", {"Fn::Join": ["", [{"Fn::GetAtt": ["Table", "Arn"]}, "/index/active"]]}),
     allow("sqs:SendMessage", {"Fn::GetAtt": ["Queue", "Arn"]}),
-    allow("sns:Publish", {"Ref": "Topic"}),
+    allow("sns:Publish", {"Ref": "Topic"}) | {"Condition": {}},
     allow("kms:Encrypt", {"Fn::GetAtt": ["Key", "Arn"]}),
     allow("logs:PutLogEvents", {"Fn::GetAtt": ["Logs", "Arn"]}),
     allow("kms:Decrypt", {"Fn::ImportValue": "key"})

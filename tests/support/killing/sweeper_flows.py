@@ -183,7 +183,7 @@ FLOWS = (
         arrange=at_rest,
         meanwhile=("UpdateItem look", Stage.cancel_all),
         afterwards=looked_at_within_a_minute,
-        ends=[CUT, BOTH],
+        ends=[CUT],
     ),
     Flow(name="sweeper: a job is ended that the stream has forgotten", arrange=not_finalized, ends=[BOTH]),
     Flow(name="sweeper: an end is told that a finalizer did not live to tell", arrange=not_told, ends=[BOTH]),
